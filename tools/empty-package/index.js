@@ -1,0 +1,3 @@
+'use strict';
+// Empty on purpose: see package.json.
+module.exports = {};
