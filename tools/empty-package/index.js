@@ -1,3 +1,2 @@
-'use strict';
 // Empty on purpose: see package.json.
 module.exports = {};

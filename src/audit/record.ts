@@ -1,0 +1,35 @@
+/** One row of the audit: who asked for what, what was decided, and which token left. Holds no secret. */
+export interface AuditRecord {
+  at: Date;
+  correlationId: string;
+  /** `checked`: an instance found that it can write, and says which policy it has in force. */
+  decision: 'issued' | 'refused' | 'checked';
+  /** The error code of a refusal. */
+  code?: string;
+  /** Why, in one word, where the code does not say it. */
+  reason?: string;
+  /** The caller: policy name of the issuer, class, and the ids of the token. Absent where nobody asked. */
+  caller?: {
+    issuer: string;
+    class: string;
+    tenantId: string;
+    objectId: string;
+    appId: string;
+    subject: string;
+    tokenId: string | undefined;
+  };
+  /** What was asked for, for example `prod/fraud-scorer token`. */
+  target?: string;
+  grant?: string;
+  identity?: string;
+  /** SHA-256 of the token or key that was handed out, hex. */
+  tokenSha256?: string;
+  /** The `uti` of the token that was handed out, where it can be read. */
+  tokenId?: string;
+  expiresOn?: Date;
+  /** SHA-256 of the policy that was in force, hex. */
+  policyHash: string;
+}
+
+/** Where audit records go. Resolves only when a store has accepted the record; otherwise nothing may be handed out. */
+export type WriteAudit = (record: AuditRecord) => Promise<void>;

@@ -1,0 +1,68 @@
+import { auditTableName, expiredTables, neededTables } from '../audit/months.ts';
+import type { AuditRecord } from '../audit/record.ts';
+import type { AuditStore } from '../audit/recorder.ts';
+import type { Tables } from './tables.ts';
+import { callAzure } from './transport.ts';
+
+export interface AuditStoreOptions {
+  tables: Tables;
+  /** Its name in the log. */
+  name: string;
+  /** Made at start, one for each process: writers never share a partition, so their rows never meet. */
+  instanceId: string;
+  newId: () => string;
+}
+
+const service = 'audit store';
+
+/** Table properties are flat; absent ones are left out. */
+function toEntity(record: AuditRecord, instanceId: string, id: string) {
+  const { caller, ...rest } = record;
+  return {
+    // Hours keep partitions small and let a reader ask for a span of time.
+    partitionKey: `${record.at.toISOString().slice(0, 13)}-${instanceId}`,
+    rowKey: `${record.at.toISOString()}-${id}`,
+    ...rest,
+    ...(caller === undefined
+      ? {}
+      : {
+          callerIssuer: caller.issuer,
+          callerClass: caller.class,
+          callerTenantId: caller.tenantId,
+          callerObjectId: caller.objectId,
+          callerAppId: caller.appId,
+          callerSubject: caller.subject,
+          ...(caller.tokenId === undefined ? {} : { callerTokenId: caller.tokenId }),
+        }),
+  };
+}
+
+/** Audit rows in Table Storage: inserts only, one table a month. A batch of one partition is one transaction. */
+export function createAuditStore({ tables, name, instanceId, newId }: AuditStoreOptions): AuditStore {
+  return {
+    name,
+    async append(records) {
+      const groups = Map.groupBy(records, ({ at }) => `${auditTableName(at)} ${at.toISOString().slice(0, 13)}`);
+      for (const group of groups.values()) {
+        const [first] = group;
+        if (first === undefined) continue;
+        const table = tables.table(auditTableName(first.at));
+        const entities = group.map((record) => toEntity(record, instanceId, newId()));
+        const [only, ...others] = entities;
+        await callAzure(service, async () => {
+          if (only !== undefined && others.length === 0) await table.createEntity(only);
+          else await table.submitTransaction(entities.map((entity) => ['create', entity]));
+        });
+      }
+    },
+  };
+}
+
+/**
+ * Makes the tables of this month and the next, and drops those past the retention: work for the role that may do more
+ * than insert.
+ */
+export async function keepAuditTables(tables: Tables, now: Date, retentionMonths: number): Promise<void> {
+  for (const name of neededTables(now)) await tables.ensure(name);
+  for (const name of expiredTables(await tables.list('audit'), now, retentionMonths)) await tables.drop(name);
+}

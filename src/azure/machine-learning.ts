@@ -1,0 +1,118 @@
+import { AzureMachineLearningWorkspaces } from '@azure/arm-machinelearning';
+import type { TokenCredential } from '@azure/core-auth';
+import * as z from 'zod';
+import { addSeconds, type Clock, secondsBetween } from '../clock.ts';
+import type { Workspace } from '../config/policy-schema.ts';
+import { UpstreamError } from '../errors.ts';
+import { type Endpoint, endpointId, type MachineLearning } from '../freshness/ports.ts';
+import { callAzure, clientOptions, parseAnswer } from './transport.ts';
+
+export interface MachineLearningOptions {
+  armEndpoint: string;
+  armScope: string;
+  /** The credential of a fetch identity, by its name in the policy. */
+  credentialOf: (identity: string) => TokenCredential;
+  clock: Clock;
+}
+
+const service = 'azure machine learning';
+
+const endpointAnswer = z.looseObject({
+  name: z.string().min(1),
+  properties: z.looseObject({
+    authMode: z.enum(['AMLToken', 'Key', 'AADToken']),
+    // Null until the endpoint has been created.
+    scoringUri: z.url({ protocol: /^https?$/ }).nullish(),
+  }),
+  systemData: z.looseObject({ createdAt: z.date() }),
+});
+
+const modes = { AMLToken: 'aml_token', Key: 'key', AADToken: 'aad_token' } as const;
+
+const epochSeconds = z
+  .int()
+  .positive()
+  .transform((seconds) => new Date(seconds * 1000));
+
+const tokenAnswer = z.looseObject({
+  accessToken: z.string().min(1),
+  tokenType: z.string().regex(/^bearer$/i),
+  expiryTimeUtc: epochSeconds,
+  refreshAfterTimeUtc: epochSeconds.optional(),
+});
+
+const keysAnswer = z.looseObject({ primaryKey: z.string().min(1), secondaryKey: z.string().min(1) });
+
+/** Undefined while the endpoint has no address to score at. */
+function toEndpoint(workspace: Workspace, answer: unknown): Endpoint | undefined {
+  const { name, properties, systemData } = parseAnswer(service, endpointAnswer, answer);
+  if (properties.scoringUri === null || properties.scoringUri === undefined) return undefined;
+  return {
+    id: endpointId(workspace, name),
+    name: name.toLowerCase(),
+    authMode: modes[properties.authMode],
+    createdAt: systemData.createdAt.toISOString(),
+    scoringUri: properties.scoringUri,
+  };
+}
+
+/** Online endpoints of Azure ML (ARM, api-version 2022-10-01), through the official SDK. */
+export function createMachineLearning(options: MachineLearningOptions): MachineLearning {
+  const { armEndpoint, armScope, credentialOf, clock } = options;
+  const clients = new Map<string, AzureMachineLearningWorkspaces>();
+
+  const clientFor = ({ subscription_id: subscription, fetch }: Workspace) => {
+    if (fetch === undefined) throw new Error('the workspace has no fetch identity');
+    const key = `${subscription} ${fetch}`;
+    const client =
+      clients.get(key) ??
+      new AzureMachineLearningWorkspaces(credentialOf(fetch), subscription, {
+        ...clientOptions(),
+        endpoint: armEndpoint,
+        credentialScopes: [armScope],
+      });
+    clients.set(key, client);
+    return client.onlineEndpoints;
+  };
+
+  return {
+    listEndpoints: (workspace) =>
+      callAzure(service, async () => {
+        const endpoints: Endpoint[] = [];
+        for await (const answer of clientFor(workspace).list(workspace.resource_group, workspace.workspace_name)) {
+          const endpoint = toEndpoint(workspace, answer);
+          if (endpoint !== undefined) endpoints.push(endpoint);
+        }
+        return endpoints;
+      }),
+
+    async getEndpoint(workspace, name) {
+      const answer = await callAzure(service, () =>
+        clientFor(workspace).get(workspace.resource_group, workspace.workspace_name, name),
+      );
+      const endpoint = toEndpoint(workspace, answer);
+      if (endpoint === undefined)
+        throw new UpstreamError({ service, kind: 'not_found', upstreamCode: 'NotCreatedYet' });
+      return endpoint;
+    },
+
+    async getToken(workspace, name) {
+      const answer = await callAzure(service, () =>
+        clientFor(workspace).getToken(workspace.resource_group, workspace.workspace_name, name),
+      );
+      const { accessToken, expiryTimeUtc, refreshAfterTimeUtc } = parseAnswer(service, tokenAnswer, answer);
+      const obtainedAt = clock();
+      const halfLife = addSeconds(obtainedAt, secondsBetween(obtainedAt, expiryTimeUtc) / 2);
+      const given = refreshAfterTimeUtc !== undefined && refreshAfterTimeUtc <= expiryTimeUtc;
+      return { accessToken, obtainedAt, expiresOn: expiryTimeUtc, refreshBy: given ? refreshAfterTimeUtc : halfLife };
+    },
+
+    async listKeys(workspace, name) {
+      const answer = await callAzure(service, () =>
+        clientFor(workspace).listKeys(workspace.resource_group, workspace.workspace_name, name),
+      );
+      const { primaryKey, secondaryKey } = parseAnswer(service, keysAnswer, answer);
+      return { primaryKey, secondaryKey };
+    },
+  };
+}

@@ -1,0 +1,168 @@
+import * as z from 'zod';
+import { type Cloud, clouds } from './clouds.ts';
+
+/**
+ * The app settings, read once. This file says what each means; the README's table repeats it for people. Nothing else
+ * in the product reads the environment.
+ */
+
+export type Role = 'issuer' | 'rotator' | 'all';
+
+export interface Settings {
+  role: Role;
+  /** Where callers reach the broker; links and audiences are built on it, never on the Host header. */
+  publicUrl: string;
+  /** Path of broker.yaml, absolute or relative to the app folder. */
+  policy: string;
+  keyVaultUrl: string;
+  /** The storage account's table service that holds sealed endpoint tokens. */
+  tokenStoreUrl: string;
+  /** One or two storage accounts' table services for audit rows; tried in order. */
+  auditStoreUrls: readonly string[];
+  /** The Key Vault secret that holds the key for sealing endpoint tokens. */
+  tokenCacheKey: string;
+  cloud: Cloud;
+  /** Off only where the cloud is `custom`: no instance discovery at Microsoft's own host. */
+  instanceDiscovery: boolean;
+  /** Off only where the cloud is `custom`: Key Vault's challenge may name another host than the vault's. */
+  challengeVerification: boolean;
+  /** Client id of the user-assigned identity for Key Vault and tables; absent means system-assigned. */
+  brokerIdentityClientId: string | undefined;
+  /** Six-field NCRONTAB texts; absent means that the default of the trigger holds. */
+  refreshSchedule: string | undefined;
+  rotateSchedule: string | undefined;
+  /** How long a description of an endpoint (mode, creation, address) is used before it is looked at again. */
+  endpointLookSeconds: number;
+  /** How long before `refreshBy` the timer obtains the next endpoint token, at most. */
+  refreshAheadSeconds: number;
+  auditRetentionMonths: number;
+}
+
+export type Parsed<T> = { ok: true; value: T } | { ok: false; problems: string[] };
+
+const withoutSlash = (url: string): string => url.replace(/\/+$/, '');
+
+const httpsUrl = z.url({ protocol: /^https$/, error: 'must be an https URL' }).transform(withoutSlash);
+
+const onOff = z.enum(['on', 'off'], 'must be on or off').default('on');
+
+const wholeNumber = (minimum: number, maximum: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, `must be a whole number from ${minimum} to ${maximum}`)
+    .transform(Number)
+    .refine((value) => value >= minimum && value <= maximum, `must be from ${minimum} to ${maximum}`);
+
+const schedule = z
+  .string()
+  .regex(/^\S+( \S+){5}$/, 'must be an NCRONTAB text of six fields: second minute hour day month weekday');
+
+const environment = z.object({
+  BROKER_ROLE: z.enum(['issuer', 'rotator', 'all'], 'must be issuer, rotator or all').default('issuer'),
+  PUBLIC_URL: z
+    .url({ protocol: /^https?$/, error: 'must be the URL at which callers reach the broker' })
+    .transform(withoutSlash),
+  POLICY: z
+    .string()
+    .min(1)
+    .refine((text) => !/^[a-z]+:\/\//i.test(text), 'must be a path: a policy in a blob cannot be read yet')
+    .default('broker.yaml'),
+  KEY_VAULT_URL: httpsUrl,
+  TOKEN_STORE_URL: httpsUrl,
+  AUDIT_STORE_URLS: z
+    .string()
+    .transform((text) => text.split(/[\s,]+/).filter((part) => part !== ''))
+    .pipe(z.array(httpsUrl).min(1, 'must name one or two https URLs').max(2, 'must name one or two https URLs')),
+  TOKEN_CACHE_KEY: z
+    .string()
+    .regex(/^[0-9a-zA-Z-]{1,127}$/, 'must be the name of a Key Vault secret: letters, digits and hyphens')
+    .default('token-cache-key'),
+  AZURE_CLOUD: z
+    .enum(['public', 'china', 'usgovernment', 'custom'], 'must be public, china, usgovernment or custom')
+    .default('public'),
+  ENTRA_URL: httpsUrl.optional(),
+  ARM_URL: httpsUrl.optional(),
+  GRAPH_URL: httpsUrl.optional(),
+  ENTRA_INSTANCE_DISCOVERY: onOff,
+  KEY_VAULT_CHALLENGE_VERIFICATION: onOff,
+  BROKER_IDENTITY_CLIENT_ID: z.guid('must be the client id of a user-assigned managed identity').optional(),
+  REFRESH_SCHEDULE: schedule.optional(),
+  ROTATE_SCHEDULE: schedule.optional(),
+  ENDPOINT_LOOK_SECONDS: wholeNumber(1, 3600).default(60),
+  REFRESH_AHEAD_SECONDS: wholeNumber(1, 86_400).default(900),
+  AUDIT_RETENTION_MONTHS: wholeNumber(1, 120).default(13),
+});
+
+type Environment = z.output<typeof environment>;
+
+const customOnly = ['ENTRA_URL', 'ARM_URL', 'GRAPH_URL'] as const;
+
+/** Rules that no single setting can state. */
+function crossCheck(env: Environment): string[] {
+  const problems: string[] = [];
+  if (env.AZURE_CLOUD === 'custom') {
+    for (const name of customOnly) {
+      if (env[name] === undefined) problems.push(`${name}: is needed where AZURE_CLOUD is custom`);
+    }
+    return problems;
+  }
+  for (const name of customOnly) {
+    if (env[name] !== undefined) problems.push(`${name}: is read only where AZURE_CLOUD is custom; remove it`);
+  }
+  for (const name of ['ENTRA_INSTANCE_DISCOVERY', 'KEY_VAULT_CHALLENGE_VERIFICATION'] as const) {
+    if (env[name] === 'off') problems.push(`${name}: may be off only where AZURE_CLOUD is custom`);
+  }
+  if (!env.PUBLIC_URL.startsWith('https://')) problems.push('PUBLIC_URL: must be an https URL');
+  return problems;
+}
+
+/** A custom cloud moves where keys and tokens are fetched, never the issuer that a token must name. */
+function cloudOf(env: Environment): Cloud {
+  if (env.AZURE_CLOUD !== 'custom') return clouds[env.AZURE_CLOUD];
+  return {
+    ...clouds.public,
+    authorityHost: env.ENTRA_URL ?? clouds.public.authorityHost,
+    armEndpoint: env.ARM_URL ?? clouds.public.armEndpoint,
+    graphEndpoint: env.GRAPH_URL ?? clouds.public.graphEndpoint,
+  };
+}
+
+function describe(issue: z.core.$ZodIssue): string {
+  const name = issue.path[0]?.toString() ?? 'settings';
+  const missing = issue.code === 'invalid_type' && issue.input === undefined;
+  return `${name}: ${missing ? 'is missing' : issue.message}`;
+}
+
+/**
+ * Reads the settings from an environment. All problems are reported together, each naming its setting; an empty value
+ * counts as absent, because templates often leave one behind.
+ */
+export function parseSettings(env: Readonly<Record<string, string | undefined>>): Parsed<Settings> {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = environment.safeParse(given, { reportInput: true });
+  if (!parsed.success) return { ok: false, problems: parsed.error.issues.map(describe) };
+  const values = parsed.data;
+  const problems = crossCheck(values);
+  if (problems.length > 0) return { ok: false, problems };
+  return {
+    ok: true,
+    value: {
+      role: values.BROKER_ROLE,
+      publicUrl: values.PUBLIC_URL,
+      policy: values.POLICY,
+      keyVaultUrl: values.KEY_VAULT_URL,
+      tokenStoreUrl: values.TOKEN_STORE_URL,
+      auditStoreUrls: values.AUDIT_STORE_URLS,
+      tokenCacheKey: values.TOKEN_CACHE_KEY,
+      cloud: cloudOf(values),
+      instanceDiscovery: values.ENTRA_INSTANCE_DISCOVERY === 'on',
+      challengeVerification: values.KEY_VAULT_CHALLENGE_VERIFICATION === 'on',
+      brokerIdentityClientId: values.BROKER_IDENTITY_CLIENT_ID,
+      refreshSchedule: values.REFRESH_SCHEDULE,
+      rotateSchedule: values.ROTATE_SCHEDULE,
+      endpointLookSeconds: values.ENDPOINT_LOOK_SECONDS,
+      refreshAheadSeconds: values.REFRESH_AHEAD_SECONDS,
+      auditRetentionMonths: values.AUDIT_RETENTION_MONTHS,
+    },
+  };
+}

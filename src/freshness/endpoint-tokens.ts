@@ -1,0 +1,170 @@
+import { LRUCache } from 'lru-cache';
+import { addSeconds, type Clock, secondsBetween } from '../clock.ts';
+import { BrokerError, UpstreamError } from '../errors.ts';
+import { type Log, nameError } from '../log.ts';
+import type { FetchedWorkspace } from './endpoint-catalogue.ts';
+import type { Endpoint, EndpointToken, MachineLearning, StoredToken, TokenStore } from './ports.ts';
+import { checkEndpointToken } from './second-look.ts';
+import { createSingleFlight } from './single-flight.ts';
+
+export interface ServedToken {
+  token: EndpointToken;
+  /** True: past its refreshBy, because Azure ML is out of reach; still valid. */
+  stale: boolean;
+}
+
+export interface EndpointTokensOptions {
+  machineLearning: MachineLearning;
+  store: TokenStore;
+  clock: Clock;
+  log: Log;
+  /** The next token is obtained at most this long before refreshBy. */
+  refreshAheadSeconds: number;
+}
+
+export interface EndpointTokens {
+  /** A token before its refreshBy; or, while Azure ML is out of reach, one that is still valid, marked stale. */
+  current(from: FetchedWorkspace, endpoint: Endpoint): Promise<ServedToken>;
+  /** Obtains the next token if it is time; true when a new one was obtained. */
+  refreshIfDue(from: FetchedWorkspace, endpoint: Endpoint): Promise<boolean>;
+  /** Drops what is held for an endpoint that is gone, or that no longer takes such tokens. */
+  forget(from: FetchedWorkspace, endpoint: Endpoint): Promise<void>;
+}
+
+const MAX_TOKENS = 10_000;
+
+/** After Azure ML could not be reached, an endpoint's token in hand serves this long before the next try. */
+const PAUSE_SECONDS = 5;
+
+/**
+ * When the timer should obtain the next token: `refreshAheadSeconds` before refreshBy, but never before three quarters
+ * of the way there, so that short-lived tokens are not fetched at every tick.
+ */
+export function refreshDueAt(token: EndpointToken, refreshAheadSeconds: number): Date {
+  const quarter = secondsBetween(token.obtainedAt, token.refreshBy) / 4;
+  return addSeconds(token.refreshBy, -Math.min(refreshAheadSeconds, Math.max(quarter, 0)));
+}
+
+const fresh = (token: EndpointToken, now: Date): boolean => now < token.refreshBy && now < token.expiresOn;
+
+/** Of two tokens, the one to be refreshed later; a missing one never wins. */
+function later(a: EndpointToken | undefined, b: EndpointToken | undefined): EndpointToken | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return b.refreshBy > a.refreshBy ? b : a;
+}
+
+/**
+ * Keeps endpoint tokens: in memory, then in the shared store, then from Azure ML, in that order and one request at a
+ * time for each endpoint. A token belongs to one incarnation of an endpoint (ARM id and creation) and one identity.
+ */
+export function createEndpointTokens(options: EndpointTokensOptions): EndpointTokens {
+  const { machineLearning, store, clock, log, refreshAheadSeconds } = options;
+  const memory = new LRUCache<string, EndpointToken>({ max: MAX_TOKENS });
+  const pausedUntil = new LRUCache<string, Date>({ max: MAX_TOKENS });
+  const oneLookUp = createSingleFlight<ServedToken>();
+  const oneFetch = createSingleFlight<EndpointToken>();
+
+  const keyOf = (from: FetchedWorkspace, { id, createdAt }: Endpoint) => `${id}|${createdAt}|${from.identity}`;
+  const paused = (from: FetchedWorkspace, endpoint: Endpoint): boolean => {
+    const until = pausedUntil.get(keyOf(from, endpoint));
+    return until !== undefined && clock() < until;
+  };
+
+  const readStored = async (from: FetchedWorkspace, endpoint: Endpoint): Promise<EndpointToken | undefined> => {
+    try {
+      const stored = await store.read(endpoint.id, from.identity);
+      return stored?.endpoint.createdAt === endpoint.createdAt ? stored.token : undefined;
+    } catch (error) {
+      log.warn('token_store_read_failed', { endpoint: endpoint.id, error: nameError(error) });
+      return undefined;
+    }
+  };
+
+  const writeStored = async (stored: StoredToken): Promise<void> => {
+    try {
+      await store.write(stored);
+    } catch (error) {
+      log.warn('token_store_write_failed', { endpoint: stored.endpoint.id, error: nameError(error) });
+    }
+  };
+
+  const fetchNew = (from: FetchedWorkspace, endpoint: Endpoint): Promise<EndpointToken> =>
+    oneFetch(keyOf(from, endpoint), async () => {
+      const key = keyOf(from, endpoint);
+      try {
+        const token = await machineLearning.getToken(from.workspace, endpoint.name);
+        checkEndpointToken(token.accessToken, endpoint.name);
+        if (!(clock() < token.expiresOn)) {
+          throw new BrokerError('unexpected_upstream_answer', { reason: 'endpoint_token_already_expired' });
+        }
+        memory.set(key, token);
+        pausedUntil.delete(key);
+        log.info('endpoint_token_obtained', {
+          endpoint: endpoint.id,
+          refreshBy: token.refreshBy.toISOString(),
+          expiresOn: token.expiresOn.toISOString(),
+        });
+        await writeStored({ endpoint, identity: from.identity, token });
+        return token;
+      } catch (error) {
+        if (error instanceof UpstreamError && error.outOfReach) {
+          pausedUntil.set(key, addSeconds(clock(), Math.max(PAUSE_SECONDS, error.retryAfterSeconds ?? 0)));
+        }
+        throw error;
+      }
+    });
+
+  /** The newest of memory and store; the store is asked because another instance may have refreshed. */
+  const newestHeld = async (from: FetchedWorkspace, endpoint: Endpoint): Promise<EndpointToken | undefined> => {
+    const key = keyOf(from, endpoint);
+    const stored = await readStored(from, endpoint);
+    // Memory is read after the store: a fetch may have ended meanwhile, and an older row must not hide its token.
+    const held = memory.get(key);
+    const newest = later(held, stored);
+    if (newest !== undefined && newest !== held) memory.set(key, newest);
+    return newest;
+  };
+
+  const stillValid = (token: EndpointToken | undefined): ServedToken | undefined =>
+    token !== undefined && clock() < token.expiresOn ? { token, stale: !fresh(token, clock()) } : undefined;
+
+  const lookUp = (from: FetchedWorkspace, endpoint: Endpoint): Promise<ServedToken> =>
+    oneLookUp(keyOf(from, endpoint), async () => {
+      const held = await newestHeld(from, endpoint);
+      if (held !== undefined && fresh(held, clock())) return { token: held, stale: false };
+      const waiting = paused(from, endpoint) ? stillValid(held) : undefined;
+      if (waiting !== undefined) return waiting;
+      try {
+        return { token: await fetchNew(from, endpoint), stale: false };
+      } catch (error) {
+        const fallback = error instanceof UpstreamError && error.outOfReach ? stillValid(held) : undefined;
+        if (fallback === undefined) throw error;
+        log.warn('endpoint_token_stale', { endpoint: endpoint.id, error: nameError(error) });
+        return fallback;
+      }
+    });
+
+  return {
+    async current(from, endpoint) {
+      const held = memory.get(keyOf(from, endpoint));
+      if (held !== undefined && fresh(held, clock())) return { token: held, stale: false };
+      return lookUp(from, endpoint);
+    },
+    async refreshIfDue(from, endpoint) {
+      const due = (token: EndpointToken | undefined) =>
+        token === undefined || clock() >= refreshDueAt(token, refreshAheadSeconds);
+      if (paused(from, endpoint) || !due(memory.get(keyOf(from, endpoint)))) return false;
+      if (!due(await newestHeld(from, endpoint))) return false;
+      await fetchNew(from, endpoint);
+      return true;
+    },
+    async forget(from, endpoint) {
+      memory.delete(keyOf(from, endpoint));
+      try {
+        await store.remove(endpoint.id, from.identity);
+      } catch (error) {
+        log.warn('token_store_remove_failed', { endpoint: endpoint.id, error: nameError(error) });
+      }
+    },
+  };
+}

@@ -1,0 +1,74 @@
+import type { Workspace } from '../config/policy-schema.ts';
+
+/** What the rest of the broker needs of Azure ML, in its own words. */
+
+export type AuthMode = 'aml_token' | 'aad_token' | 'key';
+
+/** An online endpoint as Resource Manager describes it. */
+export interface Endpoint {
+  /** ARM id, lower case. */
+  id: string;
+  /** Name, lower case. */
+  name: string;
+  authMode: AuthMode;
+  /** `systemData.createdAt` as written by Azure: tells an endpoint from its successor of the same name. */
+  createdAt: string;
+  scoringUri: string;
+}
+
+/** A token for scoring at one endpoint. */
+export interface EndpointToken {
+  accessToken: string;
+  /** When the broker got it. */
+  obtainedAt: Date;
+  /** Azure ML's `refreshAfterTimeUtc`: a new one should be asked for from here on. */
+  refreshBy: Date;
+  /** Azure ML's `expiryTimeUtc`: the token stops working here. */
+  expiresOn: Date;
+}
+
+export interface EndpointKeys {
+  primaryKey: string;
+  secondaryKey: string;
+}
+
+/**
+ * Azure ML through Resource Manager, as the workspace's fetch identity. Every call fails with UpstreamError;
+ * `not_found` means that the endpoint (or the workspace) does not exist.
+ */
+export interface MachineLearning {
+  /** All usable endpoints; one that is still being created has no scoring address and is left out. */
+  listEndpoints(workspace: Workspace): Promise<Endpoint[]>;
+  getEndpoint(workspace: Workspace, name: string): Promise<Endpoint>;
+  /** A new token on every call. `now` is what `obtainedAt` says. */
+  getToken(workspace: Workspace, name: string): Promise<EndpointToken>;
+  listKeys(workspace: Workspace, name: string): Promise<EndpointKeys>;
+}
+
+/** The ARM id of an endpoint, lower case, made from the policy alone. */
+export function endpointId(workspace: Workspace, name: string): string {
+  return [
+    `/subscriptions/${workspace.subscription_id}/resourceGroups/${workspace.resource_group}`,
+    `/providers/Microsoft.MachineLearningServices/workspaces/${workspace.workspace_name}/onlineEndpoints/${name}`,
+  ]
+    .join('')
+    .toLowerCase();
+}
+
+/** An endpoint token as the shared store keeps it: with the endpoint that it is for, and who obtained it. */
+export interface StoredToken {
+  endpoint: Endpoint;
+  /** The fetch identity's name in the policy. */
+  identity: string;
+  token: EndpointToken;
+}
+
+/**
+ * Rows of sealed tokens, one for each endpoint and identity, shared by all instances. Fails with UpstreamError.
+ * A row that cannot be opened (unknown key, altered, of something else) is as good as none.
+ */
+export interface TokenStore {
+  read(endpointId: string, identity: string): Promise<StoredToken | undefined>;
+  write(stored: StoredToken): Promise<void>;
+  remove(endpointId: string, identity: string): Promise<void>;
+}

@@ -1,0 +1,60 @@
+import { BrokerError } from '../errors.ts';
+import type { EndpointTokens } from '../freshness/endpoint-tokens.ts';
+import type { AuthMode } from '../freshness/ports.ts';
+import type { Target } from '../grants/target.ts';
+import type { FindEndpoint } from './find-endpoint.ts';
+import type { Issue, IssueRequest } from './issue.ts';
+
+export interface EndpointTokenAnswer {
+  accessToken: string;
+  tokenType: 'Bearer';
+  expiresOn: Date;
+  refreshBy: Date;
+  scoringUri: string;
+  authMode: 'aml_token';
+  stale: boolean;
+}
+
+export type EndpointTokenTarget = Extract<Target, { kind: 'endpointToken' }>;
+export type IssueEndpointToken = (request: IssueRequest<EndpointTokenTarget>) => Promise<EndpointTokenAnswer>;
+
+export interface EndpointTokenOptions {
+  issue: Issue;
+  findEndpoint: FindEndpoint;
+  tokens: Pick<EndpointTokens, 'current'>;
+}
+
+/** What to do instead, by the endpoint's mode. */
+const elsewhere = {
+  key: 'This endpoint authenticates with keys: ask its /key route instead.',
+  aad_token:
+    'This endpoint takes Entra tokens of the caller’s own (aad_token mode); the broker does not issue these yet. Sign in for the Azure ML audience yourself.',
+} as const satisfies Record<Exclude<AuthMode, 'aml_token'>, string>;
+
+/** Issues the endpoint’s own token: it opens that endpoint’s scoring and nothing else. */
+export function createIssueEndpointToken({ issue, findEndpoint, tokens }: EndpointTokenOptions): IssueEndpointToken {
+  return (request) =>
+    issue(request, async (target) => {
+      const { from, endpoint } = await findEndpoint(target.workspace, target.endpoint);
+      const { authMode } = endpoint;
+      if (authMode !== 'aml_token') {
+        throw new BrokerError('wrong_auth_mode', { detail: elsewhere[authMode], members: { authMode } });
+      }
+      const { token, stale } = await tokens.current(from, endpoint);
+      const { accessToken, expiresOn, refreshBy } = token;
+      return {
+        credential: accessToken,
+        expiresOn,
+        identity: from.identity,
+        answer: {
+          accessToken,
+          tokenType: 'Bearer',
+          expiresOn,
+          refreshBy,
+          scoringUri: endpoint.scoringUri,
+          authMode,
+          stale,
+        },
+      };
+    });
+}

@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto';
+import type { AuditRecord, WriteAudit } from '../audit/record.ts';
+import type { Caller } from '../callers/caller.ts';
+import { type Clock, secondsBetween } from '../clock.ts';
+import { BrokerError, toBrokerError } from '../errors.ts';
+import type { Grants, Permit } from '../grants/compile.ts';
+import { nameTarget, type Target } from '../grants/target.ts';
+import { type Log, nameError } from '../log.ts';
+
+/** One request of a verified caller for one thing. */
+export interface IssueRequest<T extends Target = Target> {
+  caller: Caller;
+  target: T;
+  correlationId: string;
+  /** The caller wants at least this many seconds of life; absent: any. */
+  minRemainingSeconds: number | undefined;
+}
+
+/** What was obtained for a caller and may be released once it is on record. */
+export interface Obtained<Answer> {
+  /** The token or key itself; only its hash is recorded. */
+  credential: string;
+  /** Absent for keys, which have no life of their own. */
+  expiresOn: Date | undefined;
+  /** The identity that it came through. */
+  identity: string;
+  /** What the caller receives. */
+  answer: Answer;
+}
+
+export interface IssueOptions {
+  grants: Grants;
+  policyHash: string;
+  writeAudit: WriteAudit;
+  clock: Clock;
+  log: Log;
+}
+
+export type Issue = <T extends Target, Answer>(
+  request: IssueRequest<T>,
+  obtain: (target: T, permit: Permit) => Promise<Obtained<Answer>>,
+) => Promise<Answer>;
+
+/** The claims of a token that can be read, without any check; undefined for one that cannot. For the record only. */
+function readTokenId(credential: string): string | undefined {
+  const [, payload, signature] = credential.split('.');
+  if (payload === undefined || signature === undefined) return undefined;
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString());
+    const uti = typeof claims === 'object' && claims !== null && 'uti' in claims ? claims.uti : undefined;
+    return typeof uti === 'string' ? uti : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** P3 and P4 at the moment of handing out: alive, no longer than the grant says, no shorter than the caller wants. */
+function checkLife(
+  expiresOn: Date | undefined,
+  permit: Permit,
+  minRemainingSeconds: number | undefined,
+  now: Date,
+): void {
+  if (expiresOn === undefined) return;
+  const left = Math.floor(secondsBetween(now, expiresOn));
+  if (left <= 0)
+    throw new BrokerError('upstream_unavailable', { reason: 'expired_before_release', retryAfterSeconds: 5 });
+  if (left > permit.maxLifetimeSeconds) {
+    throw new BrokerError('lifetime_exceeds_grant', {
+      detail: `The token has ${left} seconds left; the grant allows ${permit.maxLifetimeSeconds}. Ask the owner of the policy to raise maxLifetime, or to use an identity with shorter tokens.`,
+    });
+  }
+  if (minRemainingSeconds !== undefined && left < minRemainingSeconds) {
+    throw new BrokerError('insufficient_lifetime', {
+      detail: `The token has ${left} seconds left; ${minRemainingSeconds} were asked for. Ask for a smaller minRemaining, or again after the next refresh.`,
+      members: { secondsAvailable: left },
+    });
+  }
+}
+
+/** A decision against the caller, as opposed to a failure of ours: these are audited. */
+const isRefusal = (error: BrokerError): boolean => error.status === 403 || error.status === 409;
+
+/**
+ * The one way in which anything is issued: the grant is found, the credential obtained, its life checked, the audit
+ * record accepted by a store, and only then the answer released (P1). A refusal of a verified caller is recorded too;
+ * when no store takes that record, it is logged and the refusal still stands.
+ *
+ * @throws BrokerError with the code that the caller sees.
+ */
+export function createIssue({ grants, policyHash, writeAudit, clock, log }: IssueOptions): Issue {
+  const recordOf = ({ caller, target, correlationId }: IssueRequest): Omit<AuditRecord, 'decision'> => ({
+    at: clock(),
+    correlationId,
+    caller: {
+      issuer: caller.issuer,
+      class: caller.class,
+      tenantId: caller.tenantId,
+      objectId: caller.objectId,
+      appId: caller.appId,
+      subject: caller.subject,
+      tokenId: caller.tokenId,
+    },
+    target: nameTarget(target),
+    policyHash,
+  });
+
+  const refuse = async (request: IssueRequest, error: BrokerError, permit: Permit | undefined): Promise<never> => {
+    try {
+      await writeAudit({
+        ...recordOf(request),
+        decision: 'refused',
+        code: error.code,
+        ...(error.reason === undefined ? {} : { reason: error.reason }),
+        ...(permit === undefined ? {} : { grant: permit.grant }),
+      });
+    } catch (failure) {
+      log.error('refusal_not_audited', { correlationId: request.correlationId, error: nameError(failure) });
+    }
+    throw error;
+  };
+
+  return async (request, obtain) => {
+    const decision = grants.decide(request.caller, request.target);
+    if (!decision.allowed) {
+      return refuse(request, new BrokerError(decision.code, { reason: decision.reason }), undefined);
+    }
+    const { permit } = decision;
+    try {
+      const { credential, expiresOn, identity, answer } = await obtain(request.target, permit);
+      checkLife(expiresOn, permit, request.minRemainingSeconds, clock());
+      const tokenId = readTokenId(credential);
+      await writeAudit({
+        ...recordOf(request),
+        decision: 'issued',
+        grant: permit.grant,
+        identity,
+        tokenSha256: createHash('sha256').update(credential).digest('hex'),
+        ...(tokenId === undefined ? {} : { tokenId }),
+        ...(expiresOn === undefined ? {} : { expiresOn }),
+      });
+      // The record may have taken a while.
+      checkLife(expiresOn, permit, undefined, clock());
+      return answer;
+    } catch (thrown) {
+      const error = toBrokerError(thrown);
+      return isRefusal(error) ? refuse(request, error, permit) : Promise.reject(error);
+    }
+  };
+}

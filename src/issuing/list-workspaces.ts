@@ -1,0 +1,64 @@
+import type { Caller } from '../callers/caller.ts';
+import { BrokerError } from '../errors.ts';
+import type { EndpointCatalogue, FetchedWorkspace } from '../freshness/endpoint-catalogue.ts';
+import type { Grants } from '../grants/compile.ts';
+import type { Target } from '../grants/target.ts';
+
+export interface WorkspaceListing {
+  name: string;
+  audiences: ('aml' | 'arm')[];
+  /** Those that a grant reaches, as last seen; `token` and `key` say what the endpoint’s mode lets the caller obtain. */
+  endpoints: { name: string; token: boolean; key: boolean }[];
+}
+
+export type ListWorkspaces = (caller: Caller) => Promise<WorkspaceListing[]>;
+
+export interface ListWorkspacesOptions {
+  grants: Grants;
+  /** The names of all workspaces of the policy, in its order. */
+  names: readonly string[];
+  workspaces: ReadonlyMap<string, FetchedWorkspace>;
+  catalogue: Pick<EndpointCatalogue, 'list'>;
+}
+
+/** Tells a caller what it may obtain, and nothing about the rest. */
+export function createListWorkspaces({ grants, names, workspaces, catalogue }: ListWorkspacesOptions): ListWorkspaces {
+  const reachable = new Set(grants.workspacesWithEndpoints);
+
+  const endpointsFor = async (name: string, allows: (target: Target) => boolean) => {
+    const from = workspaces.get(name);
+    if (from === undefined || !reachable.has(name)) return [];
+    const endpoints = await catalogue.list(from);
+    return endpoints
+      .map(({ name: endpoint, authMode }) => ({
+        name: endpoint,
+        authMode,
+        token: allows({ kind: 'endpointToken', workspace: name, endpoint }),
+        key: allows({ kind: 'endpointKey', workspace: name, endpoint }),
+      }))
+      .filter(({ token, key }) => token || key)
+      .map(({ name: endpoint, authMode, token, key }) => ({
+        name: endpoint,
+        token: token && authMode === 'aml_token',
+        key: key && authMode === 'key',
+      }))
+      .sort((a, b) => a.name.localeCompare(b.name, 'en'));
+  };
+
+  return async (caller) => {
+    if (grants.denies(caller)) throw new BrokerError('caller_denied', { reason: 'denied' });
+    const allows = (target: Target) => grants.decide(caller, target).allowed;
+    const listings = await Promise.all(
+      names.map(
+        async (name): Promise<WorkspaceListing> => ({
+          name,
+          audiences: (['aml', 'arm'] as const).filter((audience) =>
+            allows({ kind: 'workspaceToken', workspace: name, audience }),
+          ),
+          endpoints: await endpointsFor(name, allows),
+        }),
+      ),
+    );
+    return listings.filter(({ audiences, endpoints }) => audiences.length > 0 || endpoints.length > 0);
+  };
+}

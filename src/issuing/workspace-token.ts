@@ -1,0 +1,39 @@
+import type { Target } from '../grants/target.ts';
+import type { GetAppToken } from './app-tokens.ts';
+import type { Issue, IssueRequest } from './issue.ts';
+
+export interface WorkspaceTokenAnswer {
+  accessToken: string;
+  tokenType: 'Bearer';
+  expiresOn: Date;
+  refreshBy: Date;
+  audience: 'aml' | 'arm';
+  /** The identity's name in the policy. */
+  identity: string;
+}
+
+export type WorkspaceTokenTarget = Extract<Target, { kind: 'workspaceToken' }>;
+export type IssueWorkspaceToken = (request: IssueRequest<WorkspaceTokenTarget>) => Promise<WorkspaceTokenAnswer>;
+
+export interface WorkspaceTokenOptions {
+  issue: Issue;
+  /** Tokens of `use: issue` identities only. */
+  appToken: GetAppToken;
+  /** The exact scope of each audience in this cloud. */
+  scopes: Readonly<Record<'aml' | 'arm', string>>;
+}
+
+/** Issues an Entra token for a workspace, through the identity that the grant names. */
+export function createIssueWorkspaceToken({ issue, appToken, scopes }: WorkspaceTokenOptions): IssueWorkspaceToken {
+  return (request) =>
+    issue(request, async ({ audience }, permit) => {
+      const identity = permit.identity ?? '';
+      const { accessToken, expiresOn, refreshBy } = await appToken(identity, scopes[audience]);
+      return {
+        credential: accessToken,
+        expiresOn,
+        identity,
+        answer: { accessToken, tokenType: 'Bearer', expiresOn, refreshBy, audience, identity },
+      };
+    });
+}
