@@ -54,6 +54,10 @@ function locateIssue(document: Document, lines: LineCounter, issue: z.core.$ZodI
     return [at(issue.path, issue.issues.map(({ message }) => message).join('; '))];
   }
   if (issue.code === 'invalid_type' && issue.input === undefined) return [at(issue.path, 'is missing')];
+  if (issue.code === 'invalid_union' && issue.message === 'Invalid input') {
+    const [branch] = issue.errors.flat().filter(({ code }) => code !== 'invalid_type');
+    return [at(issue.path, branch?.message ?? 'is not of a form that is known here')];
+  }
   return [at(issue.path, issue.message)];
 }
 
