@@ -29,7 +29,7 @@ const MAX_ERROR_NAMES = 4;
 /** Our own errors have messages that are made to be logged. */
 function nameOne(error: Error): string {
   if (error instanceof UpstreamError || error instanceof BrokerError) return error.message;
-  const code = 'code' in error ? String(error.code) : '';
+  const code = 'code' in error && error.code !== undefined ? String(error.code) : '';
   return /^[\w.-]{1,64}$/.test(code) ? `${error.name}(${code})` : error.name;
 }
 

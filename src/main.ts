@@ -131,7 +131,7 @@ function buildStores(
   const keepAuditTables = async () => {
     const hour = clock().toISOString().slice(0, 13);
     if (keptAt === hour) return;
-    for (const tables of auditTables) await azure.keepAuditTables(tables, clock(), settings.auditRetentionMonths);
+    await azure.keepAuditTables(auditTables, clock(), settings.auditRetentionMonths);
     keptAt = hour;
   };
   return { keys, tokenStore, writeAudit, keepAuditTables, instanceId };

@@ -59,10 +59,19 @@ export function createAuditStore({ tables, name, instanceId, newId }: AuditStore
 }
 
 /**
- * Makes the tables of this month and the next, and drops those past the retention: work for the role that may do more
- * than insert.
+ * Makes the tables of this month and the next in every account, and drops those past the retention: work for the role
+ * that may do more than insert. An account that fails does not keep the others from being looked after.
+ *
+ * @throws the first failure, after all accounts were tried
  */
-export async function keepAuditTables(tables: Tables, now: Date, retentionMonths: number): Promise<void> {
+export async function keepAuditTables(accounts: readonly Tables[], now: Date, retentionMonths: number): Promise<void> {
+  const outcomes = await Promise.allSettled(accounts.map((tables) => keepAccount(tables, now, retentionMonths)));
+  for (const outcome of outcomes) {
+    if (outcome.status === 'rejected') throw outcome.reason;
+  }
+}
+
+async function keepAccount(tables: Tables, now: Date, retentionMonths: number): Promise<void> {
   for (const name of neededTables(now)) await tables.ensure(name);
   for (const name of expiredTables(await tables.list('audit'), now, retentionMonths)) await tables.drop(name);
 }

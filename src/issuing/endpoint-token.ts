@@ -28,7 +28,7 @@ export interface EndpointTokenOptions {
 const elsewhere = {
   key: 'This endpoint authenticates with keys: ask its /key route instead.',
   aad_token:
-    'This endpoint takes Entra tokens of the caller’s own (aad_token mode); the broker does not issue these yet. Sign in for the Azure ML audience yourself.',
+    'This endpoint takes Entra tokens (aad_token mode), not yet served by the broker. Sign in for the Azure ML audience yourself.',
 } as const satisfies Record<Exclude<AuthMode, 'aml_token'>, string>;
 
 /** Issues the endpoint’s own token: it opens that endpoint’s scoring and nothing else. */

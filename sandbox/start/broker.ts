@@ -1,0 +1,74 @@
+import { fileURLToPath } from 'node:url';
+import { startHost } from '../host/start-host.ts';
+import type { Lifetime } from './lifetime.ts';
+
+/** The project's root is the app folder: its package.json and host.json are the app's. */
+export const APP_FOLDER = fileURLToPath(new URL('../..', import.meta.url));
+const POLICY = fileURLToPath(new URL('../broker.yaml', import.meta.url));
+
+const READY_MS = 20_000;
+const RETRY_MS = 100;
+const LAST_LINES = 20;
+const SIGNAL_MS = 200;
+
+export interface BrokerOptions {
+  settings: Record<string, string>;
+  port: number;
+  tlsPort: number;
+  /** PEM texts. */
+  tls: { cert: string; key: string };
+  log: (line: string) => void;
+  /** Named in messages. */
+  logFile: string;
+  lifetime: Lifetime;
+}
+
+/** All app settings of a broker that a person starts: those that lead to the sandbox, and who and where it is. */
+export function completeSettings(sandboxSettings: Record<string, string>, publicUrl: string): Record<string, string> {
+  return { ...sandboxSettings, PUBLIC_URL: publicUrl, BROKER_ROLE: 'all', POLICY };
+}
+
+/** Starts the built broker under the development host and resolves with its URLs when `/health/ready` answers 200. */
+export async function startBroker(options: BrokerOptions): Promise<{ broker: string; brokerTls: string }> {
+  const { settings, port, tlsPort, tls, log, logFile, lifetime } = options;
+  const lines: string[] = [];
+  const host = await startHost({
+    appFolder: APP_FOLDER,
+    settings,
+    port,
+    tlsPort,
+    tls,
+    onOutput(line) {
+      lines.push(line);
+      if (lines.length > LAST_LINES) lines.shift();
+      log(line);
+    },
+    onExit(code) {
+      const message = `The broker ended by itself with code ${code}. Its last lines (all are in ${logFile}):\n${lines.join('\n')}`;
+      // Ctrl-C reaches this process and the host at once: when the host is faster, that is no failure.
+      setTimeout(() => lifetime.fail(message), SIGNAL_MS);
+    },
+  });
+  lifetime.onEnd(() => host.stop());
+  await untilReady(host.url, logFile);
+  return { broker: host.url, brokerTls: host.tlsUrl };
+}
+
+async function untilReady(url: string, logFile: string): Promise<void> {
+  const deadline = performance.now() + READY_MS;
+  let last = 'none';
+  while (performance.now() < deadline) {
+    try {
+      const response = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(READY_MS) });
+      const body = await response.text();
+      if (response.status === 200) return;
+      last = `${response.status} ${body}`;
+    } catch (error) {
+      last = String(error);
+    }
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
+  throw new Error(
+    `The broker was not ready within ${READY_MS / 1000} s. Last answer of ${url}/health/ready: ${last}\nIts log is ${logFile}.`,
+  );
+}

@@ -1,0 +1,135 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import * as z from 'zod';
+import { type Host, startHost } from '../../sandbox/host/start-host.ts';
+import { startTestSandbox, type TestSandbox } from './sandbox.ts';
+
+/** The repository's root: the app folder, with the bundle in `dist`. */
+const root = path.resolve(import.meta.dirname, '../..');
+
+export const sandboxPolicy = (): Promise<string> => readFile(path.join(root, 'sandbox/broker.yaml'), 'utf8');
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  /** The body where it is a JSON object, else empty. */
+  body: Record<string, unknown>;
+}
+
+export interface Instance {
+  host: Host;
+  /** Sends JSON; `token` goes into the Authorization header. A text body is sent as it is. */
+  post(route: string, call?: { token?: string; body?: unknown; headers?: Record<string, string> }): Promise<Answer>;
+  get(route: string, token?: string): Promise<Answer>;
+  /** Runs a timer by hand; the host does not say when it ended. */
+  fire(timer: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface TestBroker extends Instance {
+  sandbox: TestSandbox;
+  /** Another broker process on the same sandbox and policy; the caller stops it. */
+  anotherInstance(settings?: Record<string, string>): Promise<Instance>;
+  /** Injects a fault; see the sandbox's control interface. */
+  fault(fault: Record<string, unknown>): Promise<void>;
+  clearFaults(): Promise<void>;
+  /** Upstream calls so far whose `METHOD path` matches. */
+  calls(pattern: RegExp): Promise<{ service: string; method: string; path: string; status: number }[]>;
+}
+
+export interface TestBrokerOptions {
+  /** The policy's text; the sandbox's own by default. */
+  policy?: string;
+  /** Settings of the sandbox, as `SANDBOX_…` variables. */
+  sandbox?: Record<string, string>;
+  /** Changes to the broker's settings. */
+  settings?: Record<string, string>;
+}
+
+/** Timers stay out of the way unless a test fires them. */
+const NEVER = '0 0 0 1 1 *';
+
+const anyObject = z.record(z.string(), z.unknown());
+const callList = z.array(
+  z.looseObject({ service: z.string(), method: z.string(), path: z.string(), status: z.number() }),
+);
+
+async function read(response: Response): Promise<Answer> {
+  const text = await response.text();
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    json = undefined;
+  }
+  return { status: response.status, headers: response.headers, text, body: anyObject.safeParse(json).data ?? {} };
+}
+
+/** One broker process; several may share a sandbox. */
+async function startInstance(sandbox: TestSandbox, policy: string, changes: Record<string, string>): Promise<Instance> {
+  const settings = {
+    ...sandbox.brokerSettings(),
+    PUBLIC_URL: 'https://localhost',
+    BROKER_ROLE: 'all',
+    POLICY: policy,
+    ...changes,
+  };
+  const host = await startHost({ appFolder: root, settings, port: 0, tlsPort: 0, tls: sandbox.tls });
+  const authorization = (token: string | undefined): Record<string, string> =>
+    token === undefined ? {} : { Authorization: `Bearer ${token}` };
+  return {
+    host,
+    post: async (route, { token, body = {}, headers = {} } = {}) =>
+      read(
+        await fetch(`${host.url}${route}`, {
+          method: 'POST',
+          headers: { 'Content-Type': 'application/json', ...authorization(token), ...headers },
+          body: typeof body === 'string' ? body : JSON.stringify(body),
+        }),
+      ),
+    get: async (route, token) => read(await fetch(`${host.url}${route}`, { headers: authorization(token) })),
+    async fire(timer) {
+      const answer = await fetch(`${host.url}/admin/functions/${timer}`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: '{"input":""}',
+      });
+      if (answer.status !== 202) throw new Error(`The host answered ${answer.status} when ${timer} was fired.`);
+    },
+    stop: () => host.stop(),
+  };
+}
+
+/** Starts a sandbox and the bundled broker in the development host, all on free ports in a temporary folder. */
+export async function startTestBroker(options: TestBrokerOptions = {}): Promise<TestBroker> {
+  const sandbox = await startTestSandbox({ REFRESH_SCHEDULE: NEVER, ROTATE_SCHEDULE: NEVER, ...options.sandbox });
+  const policy = path.join(sandbox.folder, 'broker.yaml');
+  await writeFile(policy, options.policy ?? (await sandboxPolicy()));
+  const start = (changes: Record<string, string> = {}) =>
+    startInstance(sandbox, policy, { ...options.settings, ...changes });
+  const first = await start().catch(async (error: unknown) => {
+    await sandbox.stop();
+    throw error;
+  });
+  return {
+    ...first,
+    sandbox,
+    anotherInstance: start,
+    async fault(fault) {
+      const answer = await sandbox.control('POST', '/faults', fault);
+      if (!answer.ok) throw new Error(`The sandbox refused the fault: ${await answer.text()}`);
+    },
+    async clearFaults() {
+      await sandbox.control('DELETE', '/faults');
+    },
+    async calls(pattern) {
+      const all = callList.parse(await (await sandbox.control('GET', '/calls')).json());
+      return all.filter(({ method, path: called }) => pattern.test(`${method} ${called}`));
+    },
+    async stop() {
+      await first.stop();
+      await sandbox.stop();
+    },
+  };
+}
