@@ -71,7 +71,7 @@ it('P2: no token, secret, key or assertion reaches a log, an error or a table in
   expect(shown).toContain('tokenSha256');
   for (const [name, value] of secrets) {
     // The header of a JWT is no secret: all tokens signed with one key share it.
-    const parts = value.split('.').slice(value.startsWith('ey') ? 1 : 0);
+    const parts = value.startsWith('eyJ') ? value.split('.').slice(1) : [value];
     const leaked = parts.filter((part) => shown.includes(part.slice(0, 100)));
     expect([name, leaked.length]).toEqual([name, 0]);
   }
