@@ -13,7 +13,7 @@ let ending = false;
 const end = (): void => {
   if (ending) return;
   ending = true;
-  // Whatever an app's hook is still waiting for, the process ends within a second.
+  // Whatever is still open, a connection without a TLS handshake for example, the process ends within a second.
   setTimeout(() => process.exit(0), STOP_MS);
   (stop?.() ?? Promise.resolve()).catch(reportStopError).finally(() => process.exit(0));
 };

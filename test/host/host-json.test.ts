@@ -96,10 +96,14 @@ describe('the development host with a host.json', () => {
   });
 
   it('answers 429 above maxOutstandingRequests, and again 200 when one has ended', async () => {
-    const host = await apps.start({ main: GATE, hostJson: http({ maxOutstandingRequests: 2 }) });
+    const host = await apps.start({
+      main: GATE,
+      hostJson: http({ maxOutstandingRequests: 2, customHeaders: { 'X-A': 'a' } }),
+    });
     const [first, second] = await waiters(host.port, 2);
     await until(() => host.output().includes('entered 2'));
-    expect(await send({ port: host.port, path: '/wait' })).toMatchObject({ status: 429, body: '' });
+    const refused = await send({ port: host.port, path: '/wait' });
+    expect(refused).toMatchObject({ status: 429, body: '', headers: { 'x-a': 'a' } });
     process.kill(host.pid, 'SIGUSR2');
     expect([(await first)?.status, (await second)?.status]).toEqual([200, 200]);
     const third = send({ port: host.port, path: '/wait' });

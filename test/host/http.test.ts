@@ -95,6 +95,12 @@ describe('the development host over HTTP', () => {
     expect(seen(reply).body).toBe('');
   });
 
+  it('answers a large chunked request readable when its client wants the connection closed', async () => {
+    const headers = ['connection', 'close'];
+    const body = new Uint8Array(20_000_000);
+    expect((await send({ port, method: 'POST', path: '/items', headers, body, chunked: true })).status).toBe(200);
+  });
+
   it('drops the body of a GET', async () => {
     const reply = await send({ port, path: '/items', body: 'not read' });
     expect(reply.status).toBe(200);
