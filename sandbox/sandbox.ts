@@ -1,5 +1,7 @@
+import { resolve } from 'node:path';
 import { brokerSettingsFor, type SandboxEndpoints } from './broker-settings.ts';
 import { ensureEntraKeys } from './entra/keys.ts';
+import { IDENTITY_HEADER } from './seed.ts';
 import type { SandboxSettings } from './settings.ts';
 import { type Stoppable, startServices } from './start-services.ts';
 import { createPretendAzure } from './state/pretend-azure.ts';
@@ -37,14 +39,16 @@ export interface Sandbox {
  * @throws Error that names the port and the setting when a port is busy; nothing keeps running then.
  */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
-  const { folder, settings, firstPort, clock = () => new Date() } = options;
+  const { settings, firstPort, clock = () => new Date() } = options;
+  // Azurite's process has a working directory of its own.
+  const folder = resolve(options.folder);
+  const identityHeader = IDENTITY_HEADER;
   const random = systemRandom;
   const now = clock();
   const [{ caCertificate, tls }, keys] = await Promise.all([
     ensureCertificates(folder, now),
     ensureEntraKeys(folder, now),
   ]);
-  const identityHeader = random.id();
   const azure = createPretendAzure(clock, random);
   const context = { azure, keys, identityHeader, tls, folder, settings, firstPort, clock, random };
   const started: Stoppable[] = [];

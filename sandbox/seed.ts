@@ -8,6 +8,9 @@ export const SUBSCRIPTION_ID = '00000000-0000-4000-8000-00000000000a';
 export const RESOURCE_GROUP = 'ml-platform';
 export const REGION = 'westeurope';
 
+/** Fixed, so that settings copied for `func start` outlive a restart of the sandbox; it opens nothing but loopback. */
+export const IDENTITY_HEADER = '5a4d0b0c-0000-4000-8000-000000000001';
+
 /** The app registration whose tokens callers present to the broker. */
 export const BROKER_API = {
   appId: 'b0000000-0000-4000-8000-000000000001',

@@ -3,7 +3,7 @@ import { build } from '../../tools/build.ts';
 import { startCoreToolsStorage } from '../azurite/core-tools-storage.ts';
 import { PortBusyError } from '../host/port-busy-error.ts';
 import { type Sandbox, startSandbox } from '../sandbox.ts';
-import { readSandboxSettings, type SandboxSettings } from '../settings.ts';
+import { readSandboxSettings, SANDBOX_PORT_COUNT, type SandboxSettings } from '../settings.ts';
 import { completeSettings, startBroker } from './broker.ts';
 import { BROKER_LOG_FILE, FOLDER, openRunFiles, type RunFiles, SETTINGS_FILE } from './files.ts';
 import { greetingWithBroker, greetingWithoutBroker } from './greeting.ts';
@@ -18,8 +18,6 @@ export interface StartOptions {
   lifetime: Lifetime;
 }
 
-/** From SANDBOX_PORT on: the broker's HTTPS, nine services, Azurite. */
-const SANDBOX_PORT_COUNT = 11;
 /** Core Tools keep their own books in a blob and a queue service, on the two ports after the sandbox's. */
 const CORE_TOOLS_PORT_COUNT = 2;
 
@@ -30,9 +28,7 @@ export async function startEverything({ withBroker, environment, print, lifetime
   const files = openRunFiles(FOLDER);
   lifetime.onEnd(() => files.removeEndpoints());
 
-  // Absolute: Azurite's process has a working directory of its own.
-  const folder = resolve(files.folder);
-  const starting = startSandbox({ folder, settings, firstPort: settings.sandboxPort });
+  const starting = startSandbox({ folder: files.folder, settings, firstPort: settings.sandboxPort });
   lifetime.onEnd(async () => (await starting).stop());
   const [sandbox] = await Promise.all([starting, build()]);
   if (withBroker) await finishWithBroker(settings, sandbox, files, print, lifetime);

@@ -1,5 +1,14 @@
-import { sign } from 'node:crypto';
-import { CompactSign, exportJWK, exportPKCS8, generateKeyPair, importPKCS8, type JWK, SignJWT } from 'jose';
+import { createPrivateKey, type KeyObject, sign } from 'node:crypto';
+import {
+  CompactSign,
+  type CryptoKey,
+  exportJWK,
+  exportPKCS8,
+  generateKeyPair,
+  importPKCS8,
+  type JWK,
+  SignJWT,
+} from 'jose';
 import { expect } from 'vitest';
 import { createKeyRing } from '../../src/callers/published-keys.ts';
 import { createVerifier } from '../../src/callers/verify.ts';
@@ -24,6 +33,7 @@ export interface SigningKey {
   kid: string;
   /** PKCS#8, so that one key can sign with every RSA algorithm. */
   pem: string;
+  privateKey: KeyObject;
   publicKey: CryptoKey;
   /** As Entra publishes it: without `alg`. */
   jwk: JWK;
@@ -32,7 +42,8 @@ export interface SigningKey {
 export async function createSigningKey(kid: string): Promise<SigningKey> {
   const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true });
   const jwk = { ...(await exportJWK(publicKey)), kid, use: 'sig' };
-  return { kid, pem: await exportPKCS8(privateKey), publicKey, jwk };
+  const pem = await exportPKCS8(privateKey);
+  return { kid, pem, privateKey: createPrivateKey(pem), publicKey, jwk };
 }
 
 export const issuerV1 = (tenantId = tenant) => `https://sts.windows.net/${tenantId}/`;
@@ -79,7 +90,7 @@ const encode = (part: unknown): string =>
 /** Signs any two parts with RSASSA-PKCS1-v1_5 and SHA-256, also ones that no library would sign. */
 export function signRaw(key: SigningKey, header: unknown, payload: unknown): string {
   const signed = `${encode(header)}.${encode(payload)}`;
-  return `${signed}.${sign('RSA-SHA256', Buffer.from(signed), key.pem).toString('base64url')}`;
+  return `${signed}.${sign('RSA-SHA256', Buffer.from(signed), key.privateKey).toString('base64url')}`;
 }
 
 /** The header of a good token with changes; a change to `undefined` removes the member. */

@@ -1,14 +1,18 @@
+import type { JWK } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { createKeyRing } from '../../src/callers/published-keys.ts';
 import { createVerifier } from '../../src/callers/verify.ts';
 import {
   apiAppId,
   callerObjectId,
+  claimsOf,
   createSigningKey,
   createWorld,
   expectRefusal,
+  headerOf,
   issuerV1,
   issuerV2,
+  signRaw,
   signToken,
   start,
   startSeconds,
@@ -17,6 +21,7 @@ import {
 
 const key = await createSigningKey('key-1');
 const nextKey = await createSigningKey('key-2');
+const strangersKey = await createSigningKey('key-3');
 
 describe('a verified token', () => {
   it('is remembered: the same caller comes back for it', async () => {
@@ -50,13 +55,11 @@ describe('a verified token', () => {
   it('P1: is forgotten when its key leaves the published set', async () => {
     const world = createWorld(key, nextKey);
     const token = await signToken(key);
-    world.advance(-250);
-    await world.verify(await signToken(nextKey, { nbf: startSeconds - 250, iat: startSeconds - 250 }));
-    world.advance(250);
     await world.verify(token);
     world.publish(nextKey);
+    world.advance(31);
     // An unknown kid makes the broker look again, and so learn that the old key is gone.
-    await expectRefusal(world.verify(await signToken(await createSigningKey('key-3'))), 'unknown_key');
+    await expectRefusal(world.verify(await signToken(strangersKey)), 'unknown_key');
     await expectRefusal(world.verify(token), 'unknown_key');
   });
 
@@ -80,10 +83,9 @@ describe('a verified token', () => {
     const world = createWorld(key);
     const token = await signToken(key);
     const first = await world.verify(token);
-    const { createSign } = await import('node:crypto');
-    expect(createSign).toBeDefined();
-    const others = Array.from({ length: 10_000 }, (_, index) => index);
-    await Promise.all(others.map(async (index) => world.verify(await signToken(key, { index }))));
+    for (let index = 0; index < 10_000; index++) {
+      await world.verify(signRaw(key, headerOf(key), { ...claimsOf.appV2, index }));
+    }
     const second = await world.verify(token);
     expect(second).not.toBe(first);
     expect(await world.verify(token)).toBe(second);
@@ -113,11 +115,11 @@ describe('a refused token', () => {
 });
 
 describe('a published set that cannot be used', () => {
-  const verifyWith = async (keys: unknown[]) => {
+  const verifyWith = async (keys: JWK[]) => {
     const clock = () => start;
     const keyRing = createKeyRing({
       clock,
-      fetchKeys: async () => ({ keys: keys as [] }),
+      fetchKeys: async () => ({ keys }),
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },
       report: () => undefined,
     });

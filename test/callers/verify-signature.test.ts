@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { CompactSign, exportJWK, exportSPKI, importPKCS8 } from 'jose';
+import { CompactSign, exportJWK, exportSPKI } from 'jose';
 import { describe, expect, it } from 'vitest';
 import {
   callerObjectId,
@@ -17,9 +17,10 @@ const key = await createSigningKey('key-1');
 const secondKey = await createSigningKey('key-2');
 const strangersKey = await createSigningKey('key-1');
 
+const base64url = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
 const verify = (token: string) => createWorld(key, secondKey).verify(token);
-const verifyHeader = (changes: Record<string, unknown>) =>
-  verify(signRaw(key, headerOf(key, changes), claimsOf.appV2));
+const verifyHeader = (changes: Record<string, unknown>) => verify(signRaw(key, headerOf(key, changes), claimsOf.appV2));
 
 describe('the signature', () => {
   it('is accepted by any published key that its kid names', async () => {
@@ -49,7 +50,7 @@ describe('the signature', () => {
     const secrets = [await exportSPKI(key.publicKey), JSON.stringify(key.jwk), String(key.jwk.n)];
     for (const secret of secrets) {
       const token = await new CompactSign(Buffer.from(JSON.stringify(claimsOf.appV2)))
-        .setProtectedHeader(headerOf(key, { alg: 'HS256' }) as { alg: string })
+        .setProtectedHeader({ typ: 'JWT', alg: 'HS256', kid: key.kid })
         .sign(Buffer.from(secret));
       await expectRefusal(verify(token), 'header_alg');
     }
@@ -64,9 +65,8 @@ describe('the signature', () => {
 
   it('P1: is refused when any one character of the token is another', async () => {
     const token = await signToken(key);
-    const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
     const world = createWorld(key);
-    const change = fc.tuple(fc.nat(token.length - 1), fc.constantFrom(...letters));
+    const change = fc.tuple(fc.nat(token.length - 1), fc.constantFrom(...base64url));
     await fc.assert(
       fc.asyncProperty(change, async ([index, letter]) => {
         fc.pre(token[index] !== '.' && token[index] !== letter);
@@ -121,10 +121,10 @@ describe('the header', () => {
 
 describe('the encoding', () => {
   it('P1: is refused when a part ends in bits that are not zero', async () => {
-    const [header = '', payload = '', signature = ''] = (await signToken(key, { pad: 'x' })).split('.');
+    const [header = '', payload = '', signature = ''] = (await signToken(key)).split('.');
     // 256 bytes are 342 characters, the last of which has four bits too many: another spelling of the same bytes.
-    const last = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'.indexOf(signature.slice(-1));
-    const respelled = `${signature.slice(0, -1)}${'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'[last + 1]}`;
+    const last = base64url.indexOf(signature.slice(-1));
+    const respelled = `${signature.slice(0, -1)}${base64url[last + 1]}`;
     expect(Buffer.from(respelled, 'base64url')).toEqual(Buffer.from(signature, 'base64url'));
     await expectRefusal(verify(`${header}.${payload}.${respelled}`), 'non_canonical_encoding');
   });
@@ -169,8 +169,4 @@ describe('the encoding', () => {
     const shown = `${String(failed)} ${JSON.stringify(failed)} ${failed instanceof Error ? failed.stack : ''}`;
     for (const part of token.split('.')) expect(shown).not.toContain(part);
   });
-});
-
-it('signs with the key that the tests publish', async () => {
-  await expect(importPKCS8(key.pem, 'RS256')).resolves.toBeDefined();
 });

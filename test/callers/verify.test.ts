@@ -48,7 +48,11 @@ describe('a verified caller', () => {
   });
 
   it('has ids in lower case, however the token writes them', async () => {
-    const caller = await verifyClaims({ tid: tenant, oid: callerObjectId.toUpperCase(), azp: callerAppId.toUpperCase() });
+    const caller = await verifyClaims({
+      tid: tenant,
+      oid: callerObjectId.toUpperCase(),
+      azp: callerAppId.toUpperCase(),
+    });
     expect(caller).toMatchObject({ objectId: callerObjectId, appId: callerAppId, class: 'app' });
   });
 

@@ -132,12 +132,6 @@ describe('npm start', () => {
     ]);
   });
 
-  it('keeps tokens out of the broker’s log', () => {
-    const log = readFileSync(project.runFile('broker.log'), 'utf8');
-    expect(log).toContain('refreshEndpointTokens');
-    expect(log).not.toMatch(JWT);
-  });
-
   it('is walked through by npm run tour, which prints one line for each step, no token, and exits with 0', async () => {
     const tour = project.run('npm', ['run', '--silent', 'tour'], { PATH: terminalPath() });
     expect((await tour.ended).code, tour.output()).toBe(0);
@@ -153,6 +147,12 @@ describe('npm start', () => {
     ]);
     expect(lines[3]).toContain('one call to Azure');
     expect(tour.output()).not.toMatch(JWT);
+  });
+
+  it('keeps the tokens that the tour was given out of the broker’s log', () => {
+    const log = readFileSync(project.runFile('broker.log'), 'utf8');
+    expect(log).toContain('refreshEndpointTokens');
+    expect(log).not.toMatch(JWT);
   });
 
   it.each([
@@ -296,11 +296,7 @@ describe('npm run sandbox', () => {
           Number(port) >= first && Number(port) < first + 13 ? `:${Number(port) - first + 7080}` : all,
         )
         .replace(`${project.folder}/`, '');
-    const { IDENTITY_HEADER: header, ...asByDefault } = Object.fromEntries(
-      Object.entries(written).map(([name, value]) => [name, toDefault(value)]),
-    );
-    const { IDENTITY_HEADER: sampleHeader, ...rest } = sample;
-    expect(rest).toEqual(asByDefault);
-    expect([header, sampleHeader]).not.toContain(undefined);
+    const asByDefault = Object.fromEntries(Object.entries(written).map(([name, value]) => [name, toDefault(value)]));
+    expect(sample).toEqual(asByDefault);
   });
 });

@@ -150,7 +150,8 @@ describe('the development host with a host.json', () => {
     });
     await send({ port: host.port, path: '/loud' });
     await send({ port: host.port, path: '/quiet' });
-    expect(host.output()).toContain('[Debug] loud: fine');
+    await expect.poll(() => host.output()).toContain('[Debug] loud: fine');
+    await host.stop();
     expect(host.output()).not.toContain('quiet: ');
   });
 

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { expect, vi } from 'vitest';
 import * as z from 'zod';
 import { type Host, startHost } from '../../sandbox/host/start-host.ts';
 import { startTestSandbox, type TestSandbox } from './sandbox.ts';
@@ -22,7 +23,7 @@ export interface Instance {
   /** Sends JSON; `token` goes into the Authorization header. A text body is sent as it is. */
   post(route: string, call?: { token?: string; body?: unknown; headers?: Record<string, string> }): Promise<Answer>;
   get(route: string, token?: string): Promise<Answer>;
-  /** Runs a timer by hand; the host does not say when it ended. */
+  /** Runs a timer by hand and waits until the run has ended. */
   fire(timer: string): Promise<void>;
   stop(): Promise<void>;
 }
@@ -66,6 +67,11 @@ async function read(response: Response): Promise<Answer> {
   return { status: response.status, headers: response.headers, text, body: anyObject.safeParse(json).data ?? {} };
 }
 
+/** How many runs fired by hand the host has reported as ended, well or not. */
+function runsByHand(output: string, timer: string): number {
+  return output.split(`the timer "${timer}" run by hand `).length - 1;
+}
+
 /** One broker process; several may share a sandbox. */
 async function startInstance(sandbox: TestSandbox, policy: string, changes: Record<string, string>): Promise<Instance> {
   const settings = {
@@ -90,12 +96,14 @@ async function startInstance(sandbox: TestSandbox, policy: string, changes: Reco
       ),
     get: async (route, token) => read(await fetch(`${host.url}${route}`, { headers: authorization(token) })),
     async fire(timer) {
+      const before = runsByHand(host.output(), timer);
       const answer = await fetch(`${host.url}/admin/functions/${timer}`, {
         method: 'POST',
         headers: { 'Content-Type': 'application/json' },
         body: '{"input":""}',
       });
       if (answer.status !== 202) throw new Error(`The host answered ${answer.status} when ${timer} was fired.`);
+      await vi.waitFor(() => expect(runsByHand(host.output(), timer)).toBeGreaterThan(before), 20_000);
     },
     stop: () => host.stop(),
   };

@@ -1,0 +1,196 @@
+import type { JWK } from 'jose';
+import { describe, expect, it } from 'vitest';
+import { createKeyRing } from '../../src/callers/published-keys.ts';
+import { createSigningKey, otherTenant, start, tenant } from './entra.ts';
+
+const one = (await createSigningKey('key-1')).jwk;
+const two = (await createSigningKey('key-2')).jwk;
+
+const HOUR = 3600;
+
+function createTenant(...first: JWK[]) {
+  let now = start;
+  let published = first;
+  let failure: Error | undefined;
+  let gate: Promise<void> | undefined;
+  const fetched: string[] = [];
+  const warnings: string[] = [];
+  const reports: [boolean, string][] = [];
+  const keyRing = createKeyRing({
+    clock: () => now,
+    fetchKeys: async (tenantId) => {
+      fetched.push(tenantId);
+      await gate;
+      if (failure !== undefined) throw failure;
+      return { keys: published };
+    },
+    log: {
+      info: () => undefined,
+      warn: (event, fields) => warnings.push(`${event} ${fields?.ageSeconds}`),
+      error: () => undefined,
+    },
+    report: (ok, tenantId) => reports.push([ok, tenantId]),
+  });
+  return {
+    fetched,
+    warnings,
+    reports,
+    keyIds: async (keyId: string, tenantId = tenant) => [...(await keyRing(tenantId, keyId)).keyIds],
+    ring: keyRing,
+    publish(...next: JWK[]) {
+      published = next;
+    },
+    fail(error: Error | undefined) {
+      failure = error;
+    },
+    /** Holds every fetch until the returned function is called. */
+    hold(): () => void {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      gate = promise;
+      return resolve;
+    },
+    advance(seconds: number) {
+      now = new Date(now.getTime() + seconds * 1000);
+    },
+  };
+}
+
+describe('the key ring', () => {
+  it('fetches a tenant’s keys once and holds them for an hour', async () => {
+    const entra = createTenant(one);
+    expect(await entra.keyIds('key-1')).toEqual(['key-1']);
+    entra.advance(HOUR - 1);
+    expect(await entra.keyIds('key-1')).toEqual(['key-1']);
+    expect(entra.fetched).toEqual([tenant]);
+    entra.advance(1);
+    await entra.keyIds('key-1');
+    expect(entra.fetched).toEqual([tenant, tenant]);
+  });
+
+  it('gives the same object while it holds the set, so that remembered callers stay known', async () => {
+    const entra = createTenant(one);
+    const first = await entra.ring(tenant, 'key-1');
+    entra.advance(HOUR - 1);
+    expect(await entra.ring(tenant, 'key-1')).toBe(first);
+  });
+
+  it('keeps tenants apart', async () => {
+    const entra = createTenant(one);
+    await entra.keyIds('key-1');
+    entra.publish(two);
+    expect(await entra.keyIds('key-2', otherTenant)).toEqual(['key-2']);
+    expect(await entra.keyIds('key-1')).toEqual(['key-1']);
+    expect(entra.fetched).toEqual([tenant, otherTenant]);
+  });
+
+  it('shares one fetch among all who ask while it is under way', async () => {
+    const entra = createTenant(one);
+    const release = entra.hold();
+    const asked = ['key-1', 'key-1', 'unknown', 'key-1'].map((keyId) => entra.keyIds(keyId));
+    release();
+    expect(await Promise.all(asked)).toEqual([['key-1'], ['key-1'], ['key-1'], ['key-1']]);
+    expect(entra.fetched).toHaveLength(1);
+  });
+
+  it('shares one failure among all who ask while the fetch is under way', async () => {
+    const entra = createTenant(one);
+    const release = entra.hold();
+    entra.fail(new Error('out of reach'));
+    const asked = [entra.keyIds('key-1'), entra.keyIds('key-1')];
+    release();
+    const outcomes = await Promise.allSettled(asked);
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(entra.fetched).toHaveLength(1);
+  });
+
+  it('picks up a key that was published since, as soon as a token names it', async () => {
+    const entra = createTenant(one);
+    await entra.keyIds('key-1');
+    entra.advance(30);
+    entra.publish(one, two);
+    expect(await entra.keyIds('key-2')).toEqual(['key-1', 'key-2']);
+  });
+
+  it('drops a key that is no longer published within the hour', async () => {
+    const entra = createTenant(one, two);
+    expect(await entra.keyIds('key-1')).toEqual(['key-1', 'key-2']);
+    entra.publish(two);
+    entra.advance(HOUR);
+    expect(await entra.keyIds('key-1')).toEqual(['key-2']);
+  });
+
+  it('looks for unknown kids once in 30 s, however many strangers ask', async () => {
+    const entra = createTenant(one);
+    await entra.keyIds('key-1');
+    entra.advance(29);
+    for (const keyId of ['a', 'b', 'c']) expect(await entra.keyIds(keyId)).toEqual(['key-1']);
+    expect(entra.fetched).toHaveLength(1);
+    entra.advance(1);
+    for (const keyId of ['a', 'b', 'c']) await entra.keyIds(keyId);
+    expect(entra.fetched).toHaveLength(2);
+  });
+
+  it('tells the readiness answer about every fetch', async () => {
+    const entra = createTenant(one);
+    await entra.keyIds('key-1');
+    entra.fail(new Error('out of reach'));
+    entra.advance(HOUR);
+    await entra.keyIds('key-1');
+    expect(entra.reports).toEqual([
+      [true, tenant],
+      [false, tenant],
+    ]);
+  });
+});
+
+describe('the key ring while the issuer is unreachable', () => {
+  it('goes on with the keys that it has for 24 h, and says so', async () => {
+    const entra = createTenant(one);
+    await entra.keyIds('key-1');
+    entra.fail(new Error('out of reach'));
+    entra.advance(24 * HOUR - 1);
+    expect(await entra.keyIds('key-1')).toEqual(['key-1']);
+    expect(entra.warnings).toEqual(['published_keys_kept 86399']);
+  });
+
+  it('P1: refuses to use keys that are 24 h old', async () => {
+    const entra = createTenant(one);
+    await entra.keyIds('key-1');
+    entra.fail(new Error('out of reach'));
+    entra.advance(24 * HOUR);
+    await expect(entra.keyIds('key-1')).rejects.toThrow('out of reach');
+  });
+
+  it('tries again at most once in 30 s while it still has keys', async () => {
+    const entra = createTenant(one);
+    await entra.keyIds('key-1');
+    entra.fail(new Error('out of reach'));
+    entra.advance(HOUR);
+    for (let call = 0; call < 5; call++) await entra.keyIds('key-1');
+    expect(entra.fetched).toHaveLength(2);
+    entra.advance(30);
+    await entra.keyIds('key-1');
+    expect(entra.fetched).toHaveLength(3);
+  });
+
+  it('passes the failure on when it has no keys, and recovers with the next fetch that works', async () => {
+    const entra = createTenant(one);
+    entra.fail(new Error('out of reach'));
+    await expect(entra.keyIds('key-1')).rejects.toThrow('out of reach');
+    entra.fail(undefined);
+    entra.advance(30);
+    expect(await entra.keyIds('key-1')).toEqual(['key-1']);
+  });
+
+  it('takes the new set as soon as the issuer is back', async () => {
+    const entra = createTenant(one);
+    await entra.keyIds('key-1');
+    entra.fail(new Error('out of reach'));
+    entra.advance(2 * HOUR);
+    await entra.keyIds('key-1');
+    entra.fail(undefined);
+    entra.publish(two);
+    entra.advance(30);
+    expect(await entra.keyIds('key-1')).toEqual(['key-2']);
+  });
+});

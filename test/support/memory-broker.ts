@@ -1,0 +1,86 @@
+import { createRecorder } from '../../src/audit/recorder.ts';
+import { createEndpointCatalogue, type FetchedWorkspace } from '../../src/freshness/endpoint-catalogue.ts';
+import { createEndpointTokens } from '../../src/freshness/endpoint-tokens.ts';
+import { compileGrants } from '../../src/grants/compile.ts';
+import { type AppToken, createAppTokens } from '../../src/issuing/app-tokens.ts';
+import { createIssueEndpointKey } from '../../src/issuing/endpoint-key.ts';
+import { createIssueEndpointToken } from '../../src/issuing/endpoint-token.ts';
+import { createFindEndpoint } from '../../src/issuing/find-endpoint.ts';
+import { createIssue } from '../../src/issuing/issue.ts';
+import { createListWorkspaces } from '../../src/issuing/list-workspaces.ts';
+import { createIssueWorkspaceToken } from '../../src/issuing/workspace-token.ts';
+import { aFetchedWorkspace, anEndpoint, aPolicy } from './builders.ts';
+import { createMovableClock } from './clock.ts';
+import { createFakeMachineLearning, createLogSpy, createMemoryAuditStore, createMemoryTokenStore } from './ports.ts';
+
+export const scopes = {
+  aml: 'https://ml.azure.com/.default',
+  arm: 'https://management.azure.com/.default',
+} as const;
+
+export interface FakeEntra {
+  /** Thrown while it is set. */
+  fault: Error | undefined;
+  /** `identity scope`, in the order of the calls. */
+  calls: string[];
+  issued: Pick<AppToken, 'accessToken' | 'expiresOn'>[];
+}
+
+/**
+ * The broker's operations on ports in memory, put together as main does. Workspace `prod` has an endpoint in each
+ * authentication mode and one that no grant reaches; `dev` has one in aml_token mode.
+ */
+export function createMemoryBroker(policy = aPolicy()) {
+  const time = createMovableClock();
+  const { clock } = time;
+  const { log, lines } = createLogSpy();
+  const machineLearning = createFakeMachineLearning(clock);
+  machineLearning.endpoints.set('ml-prod', [
+    anEndpoint({ name: 'fraud-aml' }),
+    anEndpoint({ name: 'fraud-scorer', authMode: 'key' }),
+    anEndpoint({ name: 'fraud-aad', authMode: 'aad_token' }),
+    anEndpoint({ name: 'churn-aml' }),
+  ]);
+  const dev = aFetchedWorkspace('dev');
+  machineLearning.endpoints.set('ml-dev', [anEndpoint({ name: 'dev-aml' }, dev)]);
+
+  const entra: FakeEntra = { fault: undefined, calls: [], issued: [] };
+  const appToken = createAppTokens({
+    identities: ['trainer'],
+    clock,
+    log,
+    async obtain(identity, scope) {
+      entra.calls.push(`${identity} ${scope}`);
+      if (entra.fault !== undefined) throw entra.fault;
+      const token = { accessToken: `secret-token-of-${identity}-${entra.calls.length}`, expiresOn: time.in(3600) };
+      entra.issued.push(token);
+      return { ...token, refreshBy: undefined };
+    },
+  });
+
+  const store = createMemoryTokenStore();
+  const audit = createMemoryAuditStore();
+  const writeAudit = createRecorder({ stores: [audit], log, report: () => undefined });
+  const grants = compileGrants(policy);
+  const workspaces = new Map<string, FetchedWorkspace>([
+    ['prod', aFetchedWorkspace('prod')],
+    ['dev', dev],
+  ]);
+  const catalogue = createEndpointCatalogue({ machineLearning, store, clock, log, lookSeconds: 10 });
+  const tokens = createEndpointTokens({ machineLearning, store, clock, log, refreshAheadSeconds: 300 });
+  const issue = createIssue({ grants, policyHash: 'hash-of-the-policy', writeAudit, clock, log });
+  const findEndpoint = createFindEndpoint(workspaces, catalogue);
+  return {
+    time,
+    lines,
+    machineLearning,
+    entra,
+    store,
+    audit,
+    records: () => audit.batches.flat(),
+    issueWorkspaceToken: createIssueWorkspaceToken({ issue, appToken, scopes }),
+    issueEndpointToken: createIssueEndpointToken({ issue, findEndpoint, tokens }),
+    issueEndpointKey: createIssueEndpointKey({ issue, findEndpoint, machineLearning }),
+    listWorkspaces: createListWorkspaces({ grants, names: ['prod', 'dev'], workspaces, catalogue }),
+  };
+}
