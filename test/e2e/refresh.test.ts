@@ -16,6 +16,8 @@ describe('P5: one upstream token call per endpoint per refresh', () => {
   afterAll(() => broker?.stop());
 
   it('100 callers at once on a cold instance cost one call and all get the same token', async () => {
+    // Slow, so that all callers wait at the same time.
+    await broker.fault({ service: 'arm', match: 'POST .*fraud-aml/token', delayMs: 500 });
     const answers = await Promise.all(Array.from({ length: 100 }, () => broker.post(TOKEN, { token })));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
     expect(new Set(answers.map(({ body }) => hash(body.accessToken))).size).toBe(1);
