@@ -48,13 +48,13 @@ export function createHealth({ probes, clock }: HealthOptions): Health {
 
   const attempt = async (part: Part): Promise<void> => {
     triedAt.set(part, clock());
-    const untold = membersOf(part).length === 0;
     const ok = await probes[part]().then(
       () => true,
       () => false,
     );
     // A probe that never got as far as a member still says something.
-    if (untold && membersOf(part).length === 0) states.get(part)?.set(UNTRIED, ok);
+    const members = states.get(part);
+    if (members?.size === 0 || members?.has(UNTRIED)) members.set(UNTRIED, ok);
   };
 
   const tryAgain = (part: Part): void => {

@@ -21,7 +21,7 @@ const endpointAnswer = z.looseObject({
   name: z.string().min(1),
   properties: z.looseObject({
     authMode: z.enum(['AMLToken', 'Key', 'AADToken']),
-    // Null until the endpoint has been created.
+    // Null until the endpoint has been created. Endpoints on a Kubernetes cluster may have an http address.
     scoringUri: z.url({ protocol: /^https?$/ }).nullish(),
   }),
   systemData: z.looseObject({ createdAt: z.date() }),

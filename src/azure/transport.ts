@@ -72,15 +72,14 @@ function kindOfStatus(status: number | undefined): UpstreamKind {
   if (status === 403) return 'forbidden';
   if (status === 404) return 'not_found';
   if (status === 409 || status === 412) return 'conflict';
+  // A body that is not what the contract says reaches us as a failure with status 200.
   return status === 429 ? 'throttled' : 'unexpected';
 }
 
 function fromRestError(service: string, error: z.output<typeof restError>, cause: unknown): UpstreamError {
-  const kind = kindOfStatus(error.statusCode);
   return new UpstreamError({
     service,
-    // A body that is not what the contract says reaches us as a RestError with status 200.
-    kind: error.statusCode !== undefined && error.statusCode < 300 ? 'unexpected' : kind,
+    kind: kindOfStatus(error.statusCode),
     status: error.statusCode,
     upstreamCode: error.details?.error?.innerError?.code ?? error.details?.odataError?.code ?? error.code,
     retryAfterSeconds: readRetryAfter(error.response?.headers.get('retry-after')),

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { type Clock, secondsBetween } from '../clock.ts';
+import { addSeconds, type Clock } from '../clock.ts';
 import type { Workspace } from '../config/policy-schema.ts';
 import { UpstreamError } from '../errors.ts';
 import { type Log, nameError } from '../log.ts';
@@ -17,7 +17,8 @@ export interface FetchedWorkspace {
 interface Seen {
   /** Undefined: Azure ML said that there is no such endpoint. */
   endpoint: Endpoint | undefined;
-  at: Date;
+  /** From here on Azure ML is asked again. */
+  freshUntil: Date;
 }
 
 export interface CatalogueOptions {
@@ -43,6 +44,9 @@ export interface EndpointCatalogue {
 
 const MAX_ENDPOINTS = 10_000;
 
+/** After Azure ML could not be reached, the last known description serves this long before the next look. */
+const PAUSE_SECONDS = 5;
+
 /** Remembers what endpoints exist, how each authenticates, and when that was last seen. */
 export function createEndpointCatalogue(options: CatalogueOptions): EndpointCatalogue {
   const { machineLearning, store, clock, log, lookSeconds } = options;
@@ -51,21 +55,27 @@ export function createEndpointCatalogue(options: CatalogueOptions): EndpointCata
   const oneLook = createSingleFlight<Endpoint | undefined>();
   const oneList = createSingleFlight<Endpoint[]>();
 
+  const remember = (id: string, endpoint: Endpoint | undefined, seconds: number): void => {
+    seen.set(id, { endpoint, freshUntil: addSeconds(clock(), seconds) });
+  };
+
   const askAzure = async (from: FetchedWorkspace, name: string, id: string): Promise<Endpoint | undefined> => {
     try {
       const endpoint = await machineLearning.getEndpoint(from.workspace, name);
-      seen.set(id, { endpoint, at: clock() });
+      remember(id, endpoint, lookSeconds);
       return endpoint;
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       if (error.kind === 'not_found') {
-        seen.set(id, { endpoint: undefined, at: clock() });
+        remember(id, undefined, lookSeconds);
         return undefined;
       }
       if (!error.outOfReach) throw error;
-      const last = seen.get(id)?.endpoint ?? (await lastStored(from, id));
-      if (last === undefined) throw error;
+      const known = seen.get(id);
+      const last = known === undefined ? await lastStored(from, id) : known.endpoint;
+      if (known === undefined && last === undefined) throw error;
       log.warn('endpoint_look_failed', { endpoint: id, error: error.message });
+      remember(id, last, Math.max(PAUSE_SECONDS, error.retryAfterSeconds ?? 0));
       return last;
     }
   };
@@ -82,12 +92,11 @@ export function createEndpointCatalogue(options: CatalogueOptions): EndpointCata
   const relist = (from: FetchedWorkspace) =>
     oneList(from.name, async () => {
       const endpoints = await machineLearning.listEndpoints(from.workspace);
-      const at = clock();
       const ids = new Set(endpoints.map(({ id }) => id));
       for (const gone of lists.get(from.name)?.filter(({ id }) => !ids.has(id)) ?? []) {
-        seen.set(gone.id, { endpoint: undefined, at });
+        remember(gone.id, undefined, lookSeconds);
       }
-      for (const endpoint of endpoints) seen.set(endpoint.id, { endpoint, at });
+      for (const endpoint of endpoints) remember(endpoint.id, endpoint, lookSeconds);
       lists.set(from.name, endpoints);
       return endpoints;
     });
@@ -98,7 +107,7 @@ export function createEndpointCatalogue(options: CatalogueOptions): EndpointCata
     async look(from, name) {
       const id = endpointId(from.workspace, name);
       const known = seen.get(id);
-      if (known !== undefined && secondsBetween(known.at, clock()) < lookSeconds) return known.endpoint;
+      if (known !== undefined && clock() < known.freshUntil) return known.endpoint;
       return oneLook(id, () => askAzure(from, name, id));
     },
   };

@@ -33,6 +33,11 @@ export interface EndpointTokens {
 
 const MAX_TOKENS = 10_000;
 
+interface Pause {
+  until: Date;
+  error: UpstreamError;
+}
+
 /** After Azure ML could not be reached, an endpoint's token in hand serves this long before the next try. */
 const PAUSE_SECONDS = 5;
 
@@ -47,6 +52,16 @@ export function refreshDueAt(token: EndpointToken, refreshAheadSeconds: number):
 
 const fresh = (token: EndpointToken, now: Date): boolean => now < token.refreshBy && now < token.expiresOn;
 
+/**
+ * A refreshBy that has passed on arrival (our clock is ahead, or Azure repeats itself) would make every caller ask again;
+ * the middle of what is left stands in for it.
+ */
+function withUsableRefreshBy(token: EndpointToken, now: Date): EndpointToken {
+  const left = secondsBetween(now, token.expiresOn);
+  if (left <= 0) throw new BrokerError('unexpected_upstream_answer', { reason: 'endpoint_token_already_expired' });
+  return token.refreshBy > now ? token : { ...token, refreshBy: addSeconds(now, left / 2) };
+}
+
 /** Of two tokens, the one to be refreshed later; a missing one never wins. */
 function later(a: EndpointToken | undefined, b: EndpointToken | undefined): EndpointToken | undefined {
   if (a === undefined || b === undefined) return a ?? b;
@@ -60,14 +75,23 @@ function later(a: EndpointToken | undefined, b: EndpointToken | undefined): Endp
 export function createEndpointTokens(options: EndpointTokensOptions): EndpointTokens {
   const { machineLearning, store, clock, log, refreshAheadSeconds } = options;
   const memory = new LRUCache<string, EndpointToken>({ max: MAX_TOKENS });
-  const pausedUntil = new LRUCache<string, Date>({ max: MAX_TOKENS });
+  const pauses = new LRUCache<string, Pause>({ max: MAX_TOKENS });
   const oneLookUp = createSingleFlight<ServedToken>();
   const oneFetch = createSingleFlight<EndpointToken>();
 
   const keyOf = (from: FetchedWorkspace, { id, createdAt }: Endpoint) => `${id}|${createdAt}|${from.identity}`;
   const paused = (from: FetchedWorkspace, endpoint: Endpoint): boolean => {
-    const until = pausedUntil.get(keyOf(from, endpoint));
-    return until !== undefined && clock() < until;
+    const pause = pauses.get(keyOf(from, endpoint));
+    return pause !== undefined && clock() < pause.until;
+  };
+
+  /** While Azure ML said not to come back yet, asking again would only lengthen it. */
+  const refuseWhileToldToWait = (from: FetchedWorkspace, endpoint: Endpoint): void => {
+    const pause = pauses.get(keyOf(from, endpoint));
+    if (pause?.error.retryAfterSeconds === undefined || clock() >= pause.until) return;
+    const { service, kind, status, upstreamCode } = pause.error;
+    const retryAfterSeconds = Math.ceil(secondsBetween(clock(), pause.until));
+    throw new UpstreamError({ service, kind, status, upstreamCode, retryAfterSeconds });
   };
 
   const readStored = async (from: FetchedWorkspace, endpoint: Endpoint): Promise<EndpointToken | undefined> => {
@@ -92,13 +116,11 @@ export function createEndpointTokens(options: EndpointTokensOptions): EndpointTo
     oneFetch(keyOf(from, endpoint), async () => {
       const key = keyOf(from, endpoint);
       try {
-        const token = await machineLearning.getToken(from.workspace, endpoint.name);
-        checkEndpointToken(token.accessToken, endpoint.name);
-        if (!(clock() < token.expiresOn)) {
-          throw new BrokerError('unexpected_upstream_answer', { reason: 'endpoint_token_already_expired' });
-        }
+        const answer = await machineLearning.getToken(from.workspace, endpoint.name);
+        checkEndpointToken(answer.accessToken, endpoint.name);
+        const token = withUsableRefreshBy(answer, clock());
         memory.set(key, token);
-        pausedUntil.delete(key);
+        pauses.delete(key);
         log.info('endpoint_token_obtained', {
           endpoint: endpoint.id,
           refreshBy: token.refreshBy.toISOString(),
@@ -108,7 +130,8 @@ export function createEndpointTokens(options: EndpointTokensOptions): EndpointTo
         return token;
       } catch (error) {
         if (error instanceof UpstreamError && error.outOfReach) {
-          pausedUntil.set(key, addSeconds(clock(), Math.max(PAUSE_SECONDS, error.retryAfterSeconds ?? 0)));
+          const seconds = Math.max(PAUSE_SECONDS, error.retryAfterSeconds ?? 0);
+          pauses.set(key, { until: addSeconds(clock(), seconds), error });
         }
         throw error;
       }
@@ -134,6 +157,7 @@ export function createEndpointTokens(options: EndpointTokensOptions): EndpointTo
       if (held !== undefined && fresh(held, clock())) return { token: held, stale: false };
       const waiting = paused(from, endpoint) ? stillValid(held) : undefined;
       if (waiting !== undefined) return waiting;
+      refuseWhileToldToWait(from, endpoint);
       try {
         return { token: await fetchNew(from, endpoint), stale: false };
       } catch (error) {

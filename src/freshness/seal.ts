@@ -17,7 +17,7 @@ const contents = z.strictObject({
     name: z.string(),
     authMode: z.enum(['aml_token', 'aad_token', 'key']),
     createdAt: z.string(),
-    scoringUri: z.url({ protocol: /^https$/ }),
+    scoringUri: z.url({ protocol: /^https?$/ }),
   }),
   identity: z.string(),
   token: z.strictObject({ accessToken: z.string(), obtainedAt: instant, refreshBy: instant, expiresOn: instant }),

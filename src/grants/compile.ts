@@ -24,6 +24,8 @@ export interface Grants {
   denies(caller: Caller): boolean;
   /** Endpoints of this workspace that any grant in force can reach: the ones worth keeping fresh. */
   reaches(workspace: string, endpoint: string): boolean;
+  /** True when some grant in force lets this caller have tokens or keys of endpoints in the workspace. */
+  reachesEndpoints(caller: Caller, workspace: string): boolean;
   /** Workspaces of which some grant in force can reach endpoints. */
   workspacesWithEndpoints: readonly string[];
 }
@@ -97,6 +99,13 @@ export function compileGrants(policy: Pick<PolicyDocument, 'grants' | 'deny'>): 
         ({ allows }) =>
           allows({ kind: 'endpointToken', workspace, endpoint }) ||
           allows({ kind: 'endpointKey', workspace, endpoint }),
+      ),
+    reachesEndpoints: (caller, workspace) =>
+      grants.some(
+        ({ suspended, caller: matcher, entries }) =>
+          !suspended &&
+          entries.some((entry) => entry.kind !== 'workspaceToken' && entry.workspace === workspace) &&
+          matchesCaller(matcher, caller),
       ),
     workspacesWithEndpoints: [...new Set(endpointEntries.map(({ workspace }) => workspace))],
   };

@@ -73,8 +73,9 @@ export function createAppTokens({ identities, obtain, clock, log }: AppTokensOpt
       } catch (error) {
         if (current === undefined) throw error;
         log.warn('app_token_not_renewed', { identity, error: nameError(error) });
-        const pause = Math.min(PAUSE_SECONDS, secondsBetween(clock(), current.expiresOn));
-        const kept = { ...current, refreshBy: addSeconds(clock(), pause) };
+        const left = secondsBetween(clock(), current.expiresOn) - MIN_LEFT_SECONDS;
+        if (left <= 0) throw error;
+        const kept = { ...current, refreshBy: addSeconds(clock(), Math.min(PAUSE_SECONDS, left)) };
         held.set(key, kept);
         return kept;
       }
@@ -87,8 +88,7 @@ export function createAppTokens({ identities, obtain, clock, log }: AppTokensOpt
     const key = `${identity} ${scope}`;
     const token = held.get(key);
     const now = clock();
-    if (token !== undefined && now < token.refreshBy) return token;
     const usable = token !== undefined && addSeconds(now, MIN_LEFT_SECONDS) < token.expiresOn ? token : undefined;
-    return renew(key, identity, scope, usable);
+    return usable !== undefined && now < usable.refreshBy ? usable : renew(key, identity, scope, usable);
   };
 }

@@ -1,7 +1,7 @@
 import { BrokerError } from '../errors.ts';
 import type { AuthMode, MachineLearning } from '../freshness/ports.ts';
 import type { Target } from '../grants/target.ts';
-import type { FindEndpoint } from './find-endpoint.ts';
+import { askEndpoint, type FindEndpoint } from './find-endpoint.ts';
 import type { Issue, IssueRequest } from './issue.ts';
 
 export interface EndpointKeyAnswer {
@@ -36,7 +36,7 @@ export function createIssueEndpointKey({ issue, findEndpoint, machineLearning }:
       if (authMode !== 'key') {
         throw new BrokerError('wrong_auth_mode', { detail: elsewhere[authMode], members: { authMode } });
       }
-      const { primaryKey } = await machineLearning.listKeys(from.workspace, endpoint.name);
+      const { primaryKey } = await askEndpoint(() => machineLearning.listKeys(from.workspace, endpoint.name));
       return {
         credential: primaryKey,
         expiresOn: undefined,

@@ -2,7 +2,7 @@ import { BrokerError } from '../errors.ts';
 import type { EndpointTokens } from '../freshness/endpoint-tokens.ts';
 import type { AuthMode } from '../freshness/ports.ts';
 import type { Target } from '../grants/target.ts';
-import type { FindEndpoint } from './find-endpoint.ts';
+import { askEndpoint, type FindEndpoint } from './find-endpoint.ts';
 import type { Issue, IssueRequest } from './issue.ts';
 
 export interface EndpointTokenAnswer {
@@ -40,11 +40,12 @@ export function createIssueEndpointToken({ issue, findEndpoint, tokens }: Endpoi
       if (authMode !== 'aml_token') {
         throw new BrokerError('wrong_auth_mode', { detail: elsewhere[authMode], members: { authMode } });
       }
-      const { token, stale } = await tokens.current(from, endpoint);
+      const { token, stale } = await askEndpoint(() => tokens.current(from, endpoint));
       const { accessToken, expiresOn, refreshBy } = token;
       return {
         credential: accessToken,
         expiresOn,
+        ...(stale ? {} : { refreshBy }),
         identity: from.identity,
         answer: {
           accessToken,

@@ -23,11 +23,10 @@ export interface ListWorkspacesOptions {
 
 /** Tells a caller what it may obtain, and nothing about the rest. */
 export function createListWorkspaces({ grants, names, workspaces, catalogue }: ListWorkspacesOptions): ListWorkspaces {
-  const reachable = new Set(grants.workspacesWithEndpoints);
-
-  const endpointsFor = async (name: string, allows: (target: Target) => boolean) => {
+  const endpointsFor = async (name: string, caller: Caller, allows: (target: Target) => boolean) => {
     const from = workspaces.get(name);
-    if (from === undefined || !reachable.has(name)) return [];
+    // Nothing is asked of Azure for a caller who has no grant there.
+    if (from === undefined || !grants.reachesEndpoints(caller, name)) return [];
     const endpoints = await catalogue.list(from);
     return endpoints
       .map(({ name: endpoint, authMode }) => ({
@@ -55,7 +54,7 @@ export function createListWorkspaces({ grants, names, workspaces, catalogue }: L
           audiences: (['aml', 'arm'] as const).filter((audience) =>
             allows({ kind: 'workspaceToken', workspace: name, audience }),
           ),
-          endpoints: await endpointsFor(name, allows),
+          endpoints: await endpointsFor(name, caller, allows),
         }),
       ),
     );

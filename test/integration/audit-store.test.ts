@@ -49,6 +49,13 @@ async function rowsOf(service: 'audit' | 'tables', instanceId: string, table = '
   return rows;
 }
 
+/** The body of a batch's answer with these answers to its rows. */
+function partsOf(...answers: string[]): string {
+  const head = 'Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n';
+  const parts = answers.map((answer) => `--changesetresponse_1\r\n${head}${answer}\r\n\r\n`);
+  return `--batchresponse_1\r\n\r\n${parts.join('')}--changesetresponse_1--\r\n--batchresponse_1--\r\n`;
+}
+
 const full = {
   at: now,
   correlationId: 'correlation',
@@ -199,6 +206,32 @@ describe('audit store: when an account does not accept', () => {
     expect(await rowsOf('audit', instanceId)).toHaveLength(1);
   });
 
+  it.each([
+    ['no batch answer at all', 200, '<html></html>'],
+    ['no body', 202, ''],
+    [
+      'a part that refuses, without JSON',
+      202,
+      partsOf('HTTP/1.1 503 Service Unavailable', 'HTTP/1.1 503 Service Unavailable'),
+    ],
+    [
+      'a part that refuses, with JSON over several lines',
+      202,
+      partsOf('HTTP/1.1 403 Forbidden\r\n\r\n{\n"odata.error":{"code":"AuthorizationFailure"}\n}'),
+    ],
+    ['fewer parts than rows', 202, partsOf('HTTP/1.1 204 No Content')],
+  ])('P1: a batch whose answer does not accept every row counts as not accepted: %s', async (_case, status, text) => {
+    const odd = await azure.serveOdd({
+      status,
+      headers: { 'content-type': 'multipart/mixed; boundary=batchresponse_1' },
+      text,
+    });
+    const tables = createTables('audit store', `${odd.url}/brokeraudit`, managedIdentityCredential(undefined));
+    const store = createAuditStore({ tables, name: 'odd', instanceId: randomUUID(), newId: randomUUID });
+    const append = store.append([aRecord({ at: now }), aRecord({ at: now })]);
+    await expect(append).rejects.toMatchObject({ name: 'UpstreamError' });
+  });
+
   it('P1: the second account takes what the first does not; the log says which failed, without the record', async () => {
     const { write, instanceId, lines, reports } = anInstance('audit', 'tables');
     await azure.fault({ service: 'audit', status: 503 });
@@ -264,6 +297,8 @@ describe('audit tables', () => {
     for (const account of accounts) {
       for (const name of ['audit202401', 'audit202510', 'audit202511', ...others]) await account.ensure(name);
     }
+    expect(await names('audit')).toEqual(expect.arrayContaining(['audit202401', 'auditors']));
+    expect((await names('audit')).every((name) => name.startsWith('audit'))).toBe(true);
     await keepAuditTables(accounts, now, 12);
     for (const account of accounts) {
       const left = [

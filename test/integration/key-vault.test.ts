@@ -96,6 +96,16 @@ describe('Key Vault: throttled, down or odd', () => {
     expect(await azure.outcomes('keyVault')).toEqual([`GET ${status}`]);
   });
 
+  it.each([
+    [429, { 'retry-after': '30' }, { kind: 'throttled', retryAfterSeconds: 30 }],
+    [503, { 'content-type': 'text/html' }, { kind: 'unavailable' }],
+    [403, {}, { kind: 'forbidden' }],
+  ] as const)('P7: status %d without a body is told by its status', async (status, headers, expected) => {
+    const odd = await azure.serveOdd({ status, headers, text: '' });
+    const reading = reader({ url: odd.url })('name');
+    await expect(reading).rejects.toMatchObject(upstreamError({ status, ...expected }));
+  });
+
   it('P7: a lost answer, or a vault that nobody runs, is unavailable; the next read works', async () => {
     const readSecret = reader();
     await azure.fault({ service: 'keyVault', commitThenDrop: true, times: 1 });
@@ -116,12 +126,15 @@ describe('Key Vault: throttled, down or odd', () => {
     expect(odd.requests).toHaveLength(1);
   });
 
-  it('P2: does not follow a redirect, which would carry the token elsewhere', async () => {
+  it('P2: follows no redirect, which could carry the token elsewhere: to the same host or to another one', async () => {
     const target = await azure.serveOdd({ status: 200, text: '{}' });
-    const odd = await azure.serveOdd({ status: 302, headers: { location: `${target.url}/secrets/name` }, text: '' });
-    await expect(reader({ url: odd.url })('name')).rejects.toMatchObject(
-      upstreamError({ status: 302, kind: 'unexpected' }),
-    );
+    for (const location of ['/elsewhere', `${target.url}/secrets/name`]) {
+      const odd = await azure.serveOdd({ status: 302, headers: { location }, text: '' });
+      await expect(reader({ url: odd.url })('name')).rejects.toMatchObject(
+        upstreamError({ status: 302, kind: 'unexpected' }),
+      );
+      expect(odd.requests).toHaveLength(1);
+    }
     expect(target.requests).toEqual([]);
   });
 

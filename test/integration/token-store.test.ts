@@ -10,7 +10,7 @@ import { addSeconds } from '../../src/clock.ts';
 import type { StoredToken } from '../../src/freshness/ports.ts';
 import { anEndpoint, anEndpointToken } from '../support/builders.ts';
 import { createMovableClock } from '../support/clock.ts';
-import { createLogSpy } from '../support/ports.ts';
+import { createLogSpy, rejectionOf } from '../support/ports.ts';
 import { startAzure, type TestAzure, upstreamError } from './azure.ts';
 
 const tableName = 'endpointtokens';
@@ -284,6 +284,19 @@ describe('token store: when Table Storage fails', () => {
     await expect(store.write(stored)).rejects.toMatchObject(upstreamError({ kind: 'unavailable' }));
     expect(reports).toEqual([false]);
     expect(await store.read(stored.endpoint.id, 'reader')).toEqual(stored);
+  });
+
+  it('reports a missing row as well and a missing table as failing, so that readiness has it prepared', async () => {
+    const { store, tables, reports } = anInstance();
+    const stored = aStoredToken();
+    await store.read(stored.endpoint.id, 'reader');
+    await store.remove(stored.endpoint.id, 'reader');
+    expect(reports).toEqual([true, true]);
+    await tables.drop(tableName);
+    await store.read(stored.endpoint.id, 'reader');
+    await rejectionOf(store.write(stored));
+    await store.prepare();
+    expect(reports).toEqual([true, true, false, false, true]);
   });
 
   it('is prepared by prepare(), again and again; without its table there is nothing to read', async () => {

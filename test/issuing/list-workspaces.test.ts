@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createMemoryBroker } from '../support/memory-broker.ts';
 import { aCaller, aPolicy, upstream } from '../support/builders.ts';
+import { createMemoryBroker } from '../support/memory-broker.ts';
 import { rejectionOf } from '../support/ports.ts';
 
 const caller = { issuer: 'contoso', class: 'app' };

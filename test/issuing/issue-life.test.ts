@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import type { Obtained } from '../../src/issuing/issue.ts';
+import { aPolicy } from '../support/builders.ts';
+import { rejectionOf } from '../support/ports.ts';
+import { aRequest, setUp } from './issue-in-memory.ts';
+
+describe('the life of what is handed out', () => {
+  const withGrantOf = (maxLifetime: string) =>
+    setUp(
+      aPolicy({
+        grants: {
+          short: {
+            caller: { issuer: 'contoso', class: 'app' },
+            allow: [{ endpointToken: 'prod/fraud-*' }],
+            maxLifetime,
+          },
+        },
+      }),
+    );
+  const living = (expiresOn: Date) => async (): Promise<Obtained<string>> => ({
+    credential: 'the-secret-token',
+    expiresOn,
+    identity: 'reader',
+    answer: 'released',
+  });
+
+  it('P3: refuses a token that lives longer than the grant allows, and records that', async () => {
+    const { issue, time, audit } = withGrantOf('90m');
+    const error = await rejectionOf(issue(aRequest(), living(time.in(5401))));
+    expect(error).toMatchObject({ code: 'lifetime_exceeds_grant' });
+    expect(error).toMatchObject({ detail: expect.stringMatching(/5401 .*5400/) });
+    expect(audit.records).toEqual([
+      expect.objectContaining({ decision: 'refused', code: 'lifetime_exceeds_grant', grant: 'short' }),
+    ]);
+    expect(audit.records[0]).not.toHaveProperty('tokenSha256');
+  });
+
+  it('P3: hands out a token that lives exactly as long as the grant allows', async () => {
+    const { issue, time } = withGrantOf('90m');
+    expect(await issue(aRequest(), living(time.in(5400.9)))).toBe('released');
+  });
+
+  it('refuses a token with less left than asked for, and says how much there is', async () => {
+    const { issue, time, audit } = setUp();
+    const error = await rejectionOf(issue(aRequest({ minRemainingSeconds: 600 }), living(time.in(599.9))));
+    expect(error).toMatchObject({ code: 'insufficient_lifetime', members: { secondsAvailable: 599 } });
+    expect(audit.records).toEqual([
+      expect.objectContaining({ decision: 'refused', code: 'insufficient_lifetime', grant: 'checkout-uses-fraud' }),
+    ]);
+  });
+
+  it('hands out a token with exactly as much left as asked for', async () => {
+    const { issue, time } = setUp();
+    expect(await issue(aRequest({ minRemainingSeconds: 600 }), living(time.in(600)))).toBe('released');
+  });
+
+  it('judges a key by neither', async () => {
+    const { issue } = withGrantOf('1s');
+    const key = async () => ({ credential: 'key', expiresOn: undefined, identity: 'reader', answer: 'released' });
+    expect(await issue(aRequest({ minRemainingSeconds: 86_400 }), key)).toBe('released');
+  });
+
+  it('P4: releases no token that has expired when it comes', async () => {
+    const { issue, time, audit } = setUp();
+    const error = await rejectionOf(issue(aRequest(), living(time.clock())));
+    expect(error).toMatchObject({ code: 'upstream_unavailable', reason: 'expired_before_release' });
+    expect(audit.records).toEqual([]);
+  });
+
+  it('P4: releases no token that expires while the record is written', async () => {
+    const { issue, time, audit } = setUp();
+    audit.before = async () => time.advance(60);
+    const error = await rejectionOf(issue(aRequest(), living(time.in(60))));
+    expect(error).toMatchObject({ code: 'upstream_unavailable', reason: 'expired_before_release' });
+  });
+
+  it('does not take a slow record for a caller’s too large minRemaining', async () => {
+    const { issue, time, audit } = setUp();
+    audit.before = async () => time.advance(30);
+    expect(await issue(aRequest({ minRemainingSeconds: 600 }), living(time.in(610)))).toBe('released');
+  });
+});
