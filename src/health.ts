@@ -1,8 +1,20 @@
 import { type Clock, secondsBetween } from './clock.ts';
+import { UpstreamError } from './errors.ts';
 
 /** Parts of the broker whose state readiness tells. Names only: nothing here helps an attacker. */
-export const parts = ['callerKeys', 'auditStore', 'tokenStore', 'tokenCacheKey', 'identities'] as const;
+export const parts = [
+  'callerKeys',
+  'auditStore',
+  'tokenStore',
+  'tokenCacheKey',
+  'keyVault',
+  'identities',
+  'machineLearning',
+] as const;
 export type Part = (typeof parts)[number];
+
+/** `degraded`: something failed, and what is in hand still serves; `down`: it does not serve. */
+export type State = 'ok' | 'degraded' | 'down';
 
 /** Without any of these nothing can be issued. */
 const needed: readonly Part[] = ['callerKeys', 'auditStore'];
@@ -14,7 +26,7 @@ export interface Readiness {
 }
 
 /** Told by whoever uses a part, after each use; `member` tells several stores, tenants or identities apart. */
-export type Report = (part: Part, ok: boolean, member?: string) => void;
+export type Report = (part: Part, state: State, member?: string) => void;
 
 export interface Health {
   report: Report;
@@ -31,37 +43,55 @@ export interface HealthOptions {
 /** A failing part that nobody uses is tried again at most this often, when readiness is asked. */
 const TRY_AGAIN_SECONDS = 10;
 
+/**
+ * Reports how each use of a part ended. "There is no such thing" and "it changed meanwhile" are answers of a part that
+ * works.
+ */
+export function watch(report: Report, part: Part, member?: string) {
+  return async <T>(use: () => Promise<T>): Promise<T> => {
+    try {
+      const result = await use();
+      report(part, 'ok', member);
+      return result;
+    } catch (error) {
+      const answered = error instanceof UpstreamError && (error.kind === 'not_found' || error.kind === 'conflict');
+      report(part, answered ? 'ok' : 'down', member);
+      throw error;
+    }
+  };
+}
+
 /** Stands in until a member has reported. */
 const UNTRIED = '';
 
 /** Every dependency is tried once at start; after that, its use tells how it is. */
 export function createHealth({ probes, clock }: HealthOptions): Health {
-  const states = new Map<Part, Map<string, boolean>>(parts.map((part) => [part, new Map()]));
+  const states = new Map<Part, Map<string, State>>(parts.map((part) => [part, new Map()]));
   const triedAt = new Map<Part, Date>();
   let firstTrial: Promise<unknown> | undefined;
 
-  const membersOf = (part: Part): boolean[] => [...(states.get(part)?.values() ?? [])];
-  const report: Report = (part, ok, member = part) => {
+  const membersOf = (part: Part): State[] => [...(states.get(part)?.values() ?? [])];
+  const report: Report = (part, state, member = part) => {
     states.get(part)?.delete(UNTRIED);
-    states.get(part)?.set(member, ok);
+    states.get(part)?.set(member, state);
   };
 
   const attempt = async (part: Part): Promise<void> => {
     triedAt.set(part, clock());
-    const ok = await probes[part]().then(
-      () => true,
-      () => false,
+    const state = await probes[part]().then(
+      () => 'ok' as const,
+      () => 'down' as const,
     );
     // A probe that never got as far as a member still says something.
     const members = states.get(part);
-    if (members?.size === 0 || members?.has(UNTRIED)) members.set(UNTRIED, ok);
+    if (members?.size === 0 || members?.has(UNTRIED)) members.set(UNTRIED, state);
   };
 
   const tryAgain = (part: Part): void => {
     const tried = triedAt.get(part);
     const due = tried === undefined || secondsBetween(tried, clock()) >= TRY_AGAIN_SECONDS;
     // Not awaited: the answer tells the last known state.
-    if (due && membersOf(part).includes(false)) void attempt(part);
+    if (due && membersOf(part).some((state) => state !== 'ok')) void attempt(part);
   };
 
   return {
@@ -70,15 +100,17 @@ export function createHealth({ probes, clock }: HealthOptions): Health {
       firstTrial ??= Promise.all(parts.map(attempt));
       await firstTrial;
       for (const part of parts) tryAgain(part);
-      const state = (part: Part) => (membersOf(part).every((ok) => ok) ? 'ok' : 'degraded');
+      const told = (part: Part) => (membersOf(part).every((state) => state === 'ok') ? 'ok' : 'degraded');
       return {
-        ready: needed.every((part) => membersOf(part).includes(true)),
+        ready: needed.every((part) => membersOf(part).some((state) => state !== 'down')),
         parts: {
-          callerKeys: state('callerKeys'),
-          auditStore: state('auditStore'),
-          tokenStore: state('tokenStore'),
-          tokenCacheKey: state('tokenCacheKey'),
-          identities: state('identities'),
+          callerKeys: told('callerKeys'),
+          auditStore: told('auditStore'),
+          tokenStore: told('tokenStore'),
+          tokenCacheKey: told('tokenCacheKey'),
+          keyVault: told('keyVault'),
+          identities: told('identities'),
+          machineLearning: told('machineLearning'),
         },
       };
     },

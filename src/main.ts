@@ -2,15 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { app, type HttpMethod } from '@azure/functions';
-import { createRecorder } from './audit/recorder.ts';
+import { createRecorder, type RecorderOptions, tryEachStore } from './audit/recorder.ts';
 import { createKeyRing } from './callers/published-keys.ts';
 import { createVerifier } from './callers/verify.ts';
-import { type Policy, parsePolicy } from './config/policy.ts';
+import { identityNames, type Policy, parsePolicy } from './config/policy.ts';
 import type { Identity } from './config/policy-schema.ts';
-import { type Parsed, parseSettings, type Settings } from './config/settings.ts';
+import { type Parsed, type ParsedSettings, parseSettings, type Settings } from './config/settings.ts';
 import { BrokerError } from './errors.ts';
-import { createEndpointCatalogue, type FetchedWorkspace } from './freshness/endpoint-catalogue.ts';
+import { createEndpointCatalogue } from './freshness/endpoint-catalogue.ts';
 import { createEndpointTokens } from './freshness/endpoint-tokens.ts';
+import { fetchedWorkspaces } from './freshness/fetched-workspaces.ts';
 import { createRefresh } from './freshness/refresh.ts';
 import { endpointKey } from './functions/endpoint-key.ts';
 import { endpointToken } from './functions/endpoint-token.ts';
@@ -20,13 +21,14 @@ import { refreshEndpointTokens } from './functions/refresh-endpoint-tokens.ts';
 import { rotateSecrets } from './functions/rotate-secrets.ts';
 import { workspaceToken } from './functions/workspace-token.ts';
 import { compileGrants } from './grants/compile.ts';
-import { createHealth, type Report } from './health.ts';
+import { createHealth, type Report, watch } from './health.ts';
 import { createAppTokens } from './issuing/app-tokens.ts';
 import { createIssueEndpointKey } from './issuing/endpoint-key.ts';
 import { createIssueEndpointToken } from './issuing/endpoint-token.ts';
-import { createFindEndpoint } from './issuing/find-endpoint.ts';
 import { createIssue } from './issuing/issue.ts';
 import { createListWorkspaces } from './issuing/list-workspaces.ts';
+import { createRefuse } from './issuing/refuse.ts';
+import { createUseEndpoint } from './issuing/use-endpoint.ts';
 import { createIssueWorkspaceToken } from './issuing/workspace-token.ts';
 import { createLog, nameError } from './log.ts';
 
@@ -41,43 +43,19 @@ const log = createLog({ info: console.info, warn: console.warn, error: console.e
 /** The app folder: this file is bundled into `dist` or runs from `src`. */
 const appFolder = path.resolve(import.meta.dirname, '..');
 
-/** The Azure SDKs are heavy: they load in parallel, in files of their own, while the host indexes the functions. */
-async function loadAdapters() {
-  const [tables, audit, tokens, keys, sealing, vault, credentials, learning] = await Promise.all([
-    import('./azure/tables.ts'),
-    import('./azure/audit-store.ts'),
-    import('./azure/token-store.ts'),
-    import('./azure/entra-keys.ts'),
-    import('./azure/sealing-keys.ts'),
-    import('./azure/key-vault.ts'),
-    import('./azure/credentials.ts'),
-    import('./azure/machine-learning.ts'),
-  ]);
-  return { ...tables, ...audit, ...tokens, ...keys, ...sealing, ...vault, ...credentials, ...learning };
-}
-
+/** The Azure SDKs are heavy: they load, in files of their own, while the host indexes the functions. */
+const loadAdapters = () => import('./azure/index.ts');
 type Adapters = Awaited<ReturnType<typeof loadAdapters>>;
-
-function namesOf(policy: Policy, use: Identity['use']): string[] {
-  return Object.entries(policy.identities).flatMap(([name, identity]) => (identity.use === use ? [name] : []));
-}
-
-function fetchedWorkspaces(policy: Policy): Map<string, FetchedWorkspace> {
-  return new Map(
-    Object.entries(policy.workspaces).flatMap(([name, workspace]) =>
-      workspace.fetch === undefined ? [] : [[name, { name, workspace, identity: workspace.fetch }]],
-    ),
-  );
-}
 
 /** What signs in: the broker's own identity, and a cache of tokens for each use of the policy's identities. */
 function buildIdentities(azure: Adapters, settings: Settings, policy: Policy, report: Report) {
   const own = azure.managedIdentityCredential(settings.brokerIdentityClientId);
-  const readSecret = azure.createReadSecret({
+  const read = azure.createReadSecret({
     url: settings.keyVaultUrl,
     credential: own,
     challengeVerification: settings.challengeVerification,
   });
+  const readSecret: typeof read = (name) => watch(report, 'keyVault')(() => read(name));
   const { identities } = policy;
   const { authorityHost } = settings.cloud;
   const ask = azure.createObtainToken({
@@ -86,17 +64,9 @@ function buildIdentities(azure: Adapters, settings: Settings, policy: Policy, re
     instanceDiscovery: settings.instanceDiscovery,
     readSecret,
   });
-  const obtain: typeof ask = async (identity, scope) => {
-    try {
-      const token = await ask(identity, scope);
-      report('identities', true, identity);
-      return token;
-    } catch (error) {
-      report('identities', false, identity);
-      throw error;
-    }
-  };
-  const tokensFor = (use: Identity['use']) => createAppTokens({ identities: namesOf(policy, use), obtain, clock, log });
+  const obtain: typeof ask = (identity, scope) => watch(report, 'identities', identity)(() => ask(identity, scope));
+  const tokensFor = (use: Identity['use']) =>
+    createAppTokens({ identities: identityNames(policy, use), obtain, clock, log });
   return { own, readSecret, fetchToken: tokensFor('fetch'), issueToken: tokensFor('issue') };
 }
 
@@ -112,20 +82,24 @@ function buildStores(
     name: settings.tokenCacheKey,
     clock,
     log,
-    report: (ok) => report('tokenCacheKey', ok),
+    report: (ok) => report('tokenCacheKey', ok ? 'ok' : 'down'),
   });
   const tokenStore = azure.createTokenStore({
     tables: azure.createTables('token store', settings.tokenStoreUrl, own),
     keys,
     clock,
-    report: (ok) => report('tokenStore', ok),
+    report: (ok) => report('tokenStore', ok ? 'ok' : 'down'),
   });
   const auditTables = settings.auditStoreUrls.map((url) => azure.createTables('audit store', url, own));
   const instanceId = randomUUID();
   const stores = auditTables.map((tables, index) =>
     azure.createAuditStore({ tables, name: `audit ${index + 1}`, instanceId, newId: randomUUID }),
   );
-  const writeAudit = createRecorder({ stores, log, report: (ok, store) => report('auditStore', ok, store) });
+  const recorder: RecorderOptions = {
+    stores,
+    log,
+    report: (ok, store) => report('auditStore', ok ? 'ok' : 'down', store),
+  };
 
   let keptAt: string | undefined;
   const keepAuditTables = async () => {
@@ -134,7 +108,7 @@ function buildStores(
     await azure.keepAuditTables(auditTables, clock(), settings.auditRetentionMonths);
     keptAt = hour;
   };
-  return { keys, tokenStore, writeAudit, keepAuditTables, instanceId };
+  return { keys, tokenStore, recorder, keepAuditTables, instanceId };
 }
 
 /** All operations of the broker on one policy. */
@@ -144,42 +118,62 @@ async function build(settings: Settings, policy: Policy) {
   const report: Report = (...told) => health.report(...told);
   const identities = buildIdentities(azure, settings, policy, report);
   const stores = buildStores(azure, settings, identities, report);
-  const { tokenStore, writeAudit, keepAuditTables } = stores;
+  const { tokenStore, recorder, keepAuditTables } = stores;
+  const writeAudit = createRecorder(recorder);
 
   const fetchKeys = azure.createFetchEntraKeys(cloud.authorityHost);
-  const keyRing = createKeyRing({ fetchKeys, clock, log, report: (ok, tenant) => report('callerKeys', ok, tenant) });
+  const keyRing = createKeyRing({
+    fetchKeys,
+    clock,
+    log,
+    report: (state, tenant) => report('callerKeys', state, tenant),
+  });
   const { issuerV1, issuerV2 } = cloud;
   const verifyCaller = createVerifier({ issuers: policy.issuers, issuerV1, issuerV2, keyRing, clock });
 
   const credentialOf = (identity: string) => azure.asTokenCredential(identities.fetchToken, identity);
   const { armEndpoint, armScope } = cloud;
-  const machineLearning = azure.createMachineLearning({ armEndpoint, armScope, credentialOf, clock });
+  const watched = watch(report, 'machineLearning');
+  const machineLearning = azure.createMachineLearning({ armEndpoint, armScope, credentialOf, clock, watched });
   const { endpointLookSeconds: lookSeconds, refreshAheadSeconds } = settings;
   const catalogue = createEndpointCatalogue({ machineLearning, store: tokenStore, clock, log, lookSeconds });
   const tokens = createEndpointTokens({ machineLearning, store: tokenStore, clock, log, refreshAheadSeconds });
 
   const grants = compileGrants(policy);
-  const workspaces = fetchedWorkspaces(policy);
+  const workspaces = fetchedWorkspaces(policy.workspaces);
   const reachable = grants.workspacesWithEndpoints.flatMap((name) => workspaces.get(name) ?? []);
-  const issue = createIssue({ grants, policyHash: policy.hash, writeAudit, clock, log });
-  const findEndpoint = createFindEndpoint(workspaces, catalogue);
+  const refuse = createRefuse({ policyHash: policy.hash, writeAudit, clock, log });
+  const issue = createIssue({ grants, policyHash: policy.hash, writeAudit, refuse, clock });
+  const useEndpoint = createUseEndpoint(workspaces, catalogue);
 
   const health = createHealth({
     clock,
     probes: {
       callerKeys: () => Promise.all(Object.values(policy.issuers).map(({ entraTenant }) => keyRing(entraTenant, ''))),
       auditStore: () =>
-        writeAudit({ at: clock(), correlationId: stores.instanceId, decision: 'checked', policyHash: policy.hash }),
+        tryEachStore(recorder, {
+          at: clock(),
+          correlationId: stores.instanceId,
+          decision: 'checked',
+          policyHash: policy.hash,
+        }),
       tokenStore: () => tokenStore.prepare(),
       tokenCacheKey: () => stores.keys.current(),
-      identities: () => Promise.all(namesOf(policy, 'fetch').map((name) => identities.fetchToken(name, armScope))),
+      keyVault: () => stores.keys.current(),
+      identities: () =>
+        Promise.all([
+          ...identityNames(policy, 'fetch').map((name) => identities.fetchToken(name, armScope)),
+          ...identityNames(policy, 'issue').map((name) => identities.issueToken(name, cloud.amlScope)),
+        ]),
+      machineLearning: () => Promise.all(reachable.map((from) => catalogue.relist(from))),
     },
   });
 
   if (settings.role === 'all') {
     await keepAuditTables().catch((error) => log.error('audit_tables_not_kept', { error: nameError(error) }));
   }
-  if (settings.role !== 'rotator') await health.readiness();
+  // Begun, not awaited: a part that hangs must not keep callers from the others.
+  if (settings.role !== 'rotator') void health.readiness();
   return {
     verifyCaller,
     health,
@@ -189,18 +183,24 @@ async function build(settings: Settings, policy: Policy) {
       appToken: identities.issueToken,
       scopes: { aml: cloud.amlScope, arm: cloud.armScope },
     }),
-    issueEndpointToken: createIssueEndpointToken({ issue, findEndpoint, tokens }),
-    issueEndpointKey: createIssueEndpointKey({ issue, findEndpoint, machineLearning }),
-    listWorkspaces: createListWorkspaces({ grants, names: Object.keys(policy.workspaces), workspaces, catalogue }),
+    issueEndpointToken: createIssueEndpointToken({ issue, useEndpoint, tokens }),
+    issueEndpointKey: createIssueEndpointKey({ issue, useEndpoint, machineLearning }),
+    listWorkspaces: createListWorkspaces({
+      grants,
+      names: Object.keys(policy.workspaces),
+      workspaces,
+      catalogue,
+      refuse,
+    }),
     refresh: createRefresh({ workspaces: reachable, grants, catalogue, tokens, log }),
   };
 }
 
-async function readPolicy({ policy }: Settings): Promise<Parsed<Policy>> {
+async function readPolicy(file: string): Promise<Parsed<Policy>> {
   try {
-    return parsePolicy(await readFile(path.resolve(appFolder, policy), 'utf8'));
+    return parsePolicy(await readFile(path.resolve(appFolder, file), 'utf8'));
   } catch (error) {
-    return { ok: false, problems: [`POLICY: the file ${policy} cannot be read: ${nameError(error)}`] };
+    return { ok: false, problems: [`POLICY: the file ${file} cannot be read: ${nameError(error)}`] };
   }
 }
 
@@ -210,11 +210,10 @@ function refuseConfig(problems: readonly string[]): never {
   throw new BrokerError('config_invalid', { reason: `${problems.length} problems, each in a config_problem line` });
 }
 
-async function start(settings: Parsed<Settings>) {
-  if (!settings.ok) return refuseConfig(settings.problems);
-  const policy = await readPolicy(settings.value);
-  if (!policy.ok) return refuseConfig(policy.problems);
-  return build(settings.value, policy.value);
+async function start(settings: ParsedSettings) {
+  const policy = await readPolicy(settings.policy);
+  if (settings.ok && policy.ok) return build(settings.value, policy.value);
+  return refuseConfig([settings, policy].flatMap((parsed) => (parsed.ok ? [] : parsed.problems)));
 }
 
 const settings = parseSettings(process.env);

@@ -24,7 +24,10 @@ export interface EndpointName {
  */
 export interface EndpointOperations {
   deleteEndpoint(name: EndpointName): void;
-  /** Deletes the endpoint and makes a namesake: same settings, but other keys, and none of the tokens counts any more. */
+  /**
+   * Deletes the endpoint, where it has not been deleted yet, and makes a namesake: same settings, but other keys, and none
+   * of the tokens counts any more.
+   */
   recreateEndpoint(name: EndpointName): void;
   setAuthMode(input: EndpointName & { authMode: AuthMode }): void;
   list(): EndpointSummary[];
@@ -41,10 +44,18 @@ export function createEndpointOperations(store: EndpointStore, clock: () => Date
       throw new Error(`There is no endpoint ${name}/${endpoint}: GET /state lists those that exist.`);
     return found;
   };
+  /** Endpoints deleted by hand, so that they can be made again. */
+  const deleted = new Map<string, Endpoint>();
+  const keyOf = ({ workspace, endpoint }: EndpointName) => `${workspace}/${endpoint}`.toLowerCase();
   return {
-    deleteEndpoint: (name) => store.remove(existing(name)),
+    deleteEndpoint(name) {
+      const endpoint = existing(name);
+      deleted.set(keyOf(name), endpoint);
+      store.remove(endpoint);
+    },
     recreateEndpoint(name) {
-      const old = existing(name);
+      const old = deleted.get(keyOf(name)) ?? existing(name);
+      deleted.delete(keyOf(name));
       const { authMode, description, traffic, mirrorTraffic, properties, tags } = old;
       store.remove(old);
       store.add(old.workspace, old.name, { authMode, description, traffic, mirrorTraffic, properties, tags });

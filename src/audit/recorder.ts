@@ -17,6 +17,21 @@ export interface RecorderOptions {
   report: (ok: boolean, store: string) => void;
 }
 
+/** Writes a record of its own to every store, so that each is known to accept before it is needed. */
+export async function tryEachStore({ stores, log, report }: RecorderOptions, record: AuditRecord): Promise<void> {
+  await Promise.all(
+    stores.map(async (store) => {
+      try {
+        await store.append([record]);
+        report(true, store.name);
+      } catch (error) {
+        report(false, store.name);
+        log.error('audit_store_failed', { store: store.name, records: 1, error: nameError(error) });
+      }
+    }),
+  );
+}
+
 /** Azure Tables takes at most 100 rows in one transaction. */
 const MAX_BATCH = 100;
 

@@ -1,6 +1,7 @@
 import { auditTableName, expiredTables, neededTables } from '../audit/months.ts';
 import type { AuditRecord } from '../audit/record.ts';
 import type { AuditStore } from '../audit/recorder.ts';
+import { UpstreamError } from '../errors.ts';
 import type { Tables } from './tables.ts';
 import { callAzure } from './transport.ts';
 
@@ -51,7 +52,15 @@ export function createAuditStore({ tables, name, instanceId, newId }: AuditStore
         const [only, ...others] = entities;
         await callAzure(service, async () => {
           if (only !== undefined && others.length === 0) await table.createEntity(only);
-          else await table.submitTransaction(entities.map((entity) => ['create', entity]));
+          else {
+            // The SDK takes any 2xx for success: each row must have been accepted by name.
+            const { status, subResponses } = await table.submitTransaction(
+              entities.map((entity) => ['create', entity]),
+            );
+            const accepted = subResponses.filter((one) => one.status === 201 || one.status === 204).length;
+            if (accepted !== entities.length)
+              throw new UpstreamError({ service, kind: 'unexpected', status, upstreamCode: 'batch_not_accepted' });
+          }
         });
       }
     },

@@ -1,10 +1,11 @@
 import type { TokenCredential } from '@azure/core-auth';
+import type { PipelinePolicy } from '@azure/core-rest-pipeline';
 import { ClientSecretCredential, ManagedIdentityCredential } from '@azure/identity';
 import type { Identity } from '../config/policy-schema.ts';
 import { UpstreamError } from '../errors.ts';
 import type { GetAppToken, ObtainedToken, ObtainToken } from '../issuing/app-tokens.ts';
 import type { ReadSecret, Secret } from './key-vault.ts';
-import { callAzure, clientOptions } from './transport.ts';
+import { callAzure, clientOptions, readRetryAfter, withTimeout } from './transport.ts';
 
 export interface CredentialsOptions {
   /** The policy's identities, by name. */
@@ -20,9 +21,29 @@ type ServicePrincipal = NonNullable<Identity['servicePrincipal']>;
 /** The broker's own identity or a named one; no id means system-assigned. */
 export function managedIdentityCredential(clientId: string | undefined): TokenCredential {
   const options = { retryOptions: { maxRetries: 0 } };
-  return clientId === undefined
-    ? new ManagedIdentityCredential(options)
-    : new ManagedIdentityCredential({ clientId, ...options });
+  const credential =
+    clientId === undefined
+      ? new ManagedIdentityCredential(options)
+      : new ManagedIdentityCredential({ clientId, ...options });
+  return {
+    getToken: (scopes, getOptions) => withTimeout('managed identity', credential.getToken(scopes, getOptions)),
+  };
+}
+
+/** MSAL drops the Retry-After of a refusal; this policy keeps the last one of a sign-in. */
+function createRetryAfterKeeper(): { policy: PipelinePolicy; seconds(): number | undefined } {
+  let seconds: number | undefined;
+  return {
+    policy: {
+      name: 'brokerRetryAfterPolicy',
+      sendRequest: async (request, next) => {
+        const response = await next(request);
+        seconds = response.status === 429 ? readRetryAfter(response.headers.get('retry-after')) : undefined;
+        return response;
+      },
+    },
+    seconds: () => seconds,
+  };
 }
 
 async function ask(service: string, credential: TokenCredential, scope: string): Promise<ObtainedToken> {
@@ -35,6 +56,16 @@ async function ask(service: string, credential: TokenCredential, scope: string):
   };
 }
 
+/** An error's facts, to say the same with one changed. */
+const factsOf = ({ kind, service, status, upstreamCode, retryAfterSeconds, cause }: UpstreamError) => ({
+  kind,
+  service,
+  status,
+  upstreamCode,
+  retryAfterSeconds,
+  cause,
+});
+
 /**
  * AADSTS7000215 (wrong secret) and 7000222 (expired secret): what Entra says when the secret in hand was rotated away
  * (Microsoft reference: AADSTS error codes). Only then is the secret read again.
@@ -45,9 +76,9 @@ const secretRefused = (error: unknown): boolean =>
   (error.upstreamCode === 'AADSTS7000215' || error.upstreamCode === 'AADSTS7000222');
 
 /**
- * Obtains tokens for the policy's identities. Each call asks anew: the SDK's own cache would answer with the old token
- * until five minutes before its end, which leaves nothing to renew ahead of time with. The managed-identity endpoint
- * caches on its side; nothing can be done about that one.
+ * Obtains tokens for the policy's identities. A service principal signs in anew on each call: the SDK's own cache would
+ * answer with the old token until five minutes before its end, which leaves nothing to renew ahead of time with. For
+ * managed identities both the SDK and the platform cache, and nothing can be done about that.
  */
 export function createObtainToken(options: CredentialsOptions): ObtainToken {
   const { identities, authorityHost, instanceDiscovery, readSecret } = options;
@@ -55,18 +86,32 @@ export function createObtainToken(options: CredentialsOptions): ObtainToken {
   const managed = new Map<string, TokenCredential>();
 
   const readAnew = async (name: string): Promise<Secret> => {
-    const secret = await readSecret(name);
-    secrets.set(name, secret);
-    return secret;
+    try {
+      const secret = await readSecret(name);
+      secrets.set(name, secret);
+      return secret;
+    } catch (error) {
+      // For the identity it is the same whether its secret is wrong or absent: it cannot sign in.
+      throw error instanceof UpstreamError && error.kind === 'not_found'
+        ? new UpstreamError({ ...factsOf(error), kind: 'credential_refused' })
+        : error;
+    }
   };
 
-  const signIn = ({ tenantId, clientId }: ServicePrincipal, secret: Secret, scope: string) => {
+  const signIn = async ({ tenantId, clientId }: ServicePrincipal, secret: Secret, scope: string) => {
+    const retryAfter = createRetryAfterKeeper();
     const credential = new ClientSecretCredential(tenantId, clientId, secret.value, {
-      ...clientOptions(),
+      ...clientOptions(retryAfter.policy),
       authorityHost,
       disableInstanceDiscovery: !instanceDiscovery,
     });
-    return ask('entra', credential, scope);
+    try {
+      return await ask('entra', credential, scope);
+    } catch (error) {
+      throw error instanceof UpstreamError && retryAfter.seconds() !== undefined
+        ? new UpstreamError({ ...factsOf(error), retryAfterSeconds: retryAfter.seconds() })
+        : error;
+    }
   };
 
   const askServicePrincipal = async (principal: ServicePrincipal, scope: string): Promise<ObtainedToken> => {

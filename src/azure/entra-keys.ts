@@ -2,7 +2,7 @@ import { createDefaultHttpClient, createPipelineFromOptions, createPipelineReque
 import * as z from 'zod';
 import type { FetchKeys } from '../callers/published-keys.ts';
 import { UpstreamError } from '../errors.ts';
-import { callAzure, clientOptions, parseAnswer } from './transport.ts';
+import { callAzure, clientOptions, parseAnswer, readRetryAfter } from './transport.ts';
 
 const service = 'entra keys';
 
@@ -31,12 +31,11 @@ export function createFetchEntraKeys(authorityHost: string): FetchKeys {
     request.headers.set('accept', 'application/json');
     const { status, bodyAsText, headers } = await callAzure(service, () => pipeline.sendRequest(client, request));
     if (status !== 200) {
-      const retryAfter = Number(headers.get('retry-after'));
       throw new UpstreamError({
         service,
         kind: status === 429 ? 'throttled' : status >= 500 ? 'unavailable' : 'unexpected',
         status,
-        retryAfterSeconds: retryAfter > 0 ? Math.min(retryAfter, 3600) : undefined,
+        retryAfterSeconds: readRetryAfter(headers.get('retry-after')),
       });
     }
     const { keys } = parseAnswer(service, published, toJson(bodyAsText ?? ''));

@@ -13,6 +13,8 @@ export interface MachineLearningOptions {
   /** The credential of a fetch identity, by its name in the policy. */
   credentialOf: (identity: string) => TokenCredential;
   clock: Clock;
+  /** Runs every call and reports how it ended, for the readiness answer. */
+  watched: <T>(call: () => Promise<T>) => Promise<T>;
 }
 
 const service = 'azure machine learning';
@@ -27,6 +29,9 @@ const endpointAnswer = z.looseObject({
   systemData: z.looseObject({ createdAt: z.date() }),
 });
 
+/** The SDK takes a page without `value` for an empty one. */
+const pageAnswer = z.looseObject({ value: z.array(z.unknown()) });
+
 const modes = { AMLToken: 'aml_token', Key: 'key', AADToken: 'aad_token' } as const;
 
 const epochSeconds = z
@@ -38,7 +43,7 @@ const tokenAnswer = z.looseObject({
   accessToken: z.string().min(1),
   tokenType: z.string().regex(/^bearer$/i),
   expiryTimeUtc: epochSeconds,
-  refreshAfterTimeUtc: epochSeconds.optional(),
+  refreshAfterTimeUtc: z.union([z.literal(0).transform(() => undefined), epochSeconds]).optional(),
 });
 
 const keysAnswer = z.looseObject({ primaryKey: z.string().min(1), secondaryKey: z.string().min(1) });
@@ -58,7 +63,8 @@ function toEndpoint(workspace: Workspace, answer: unknown): Endpoint | undefined
 
 /** Online endpoints of Azure ML (ARM, api-version 2022-10-01), through the official SDK. */
 export function createMachineLearning(options: MachineLearningOptions): MachineLearning {
-  const { armEndpoint, armScope, credentialOf, clock } = options;
+  const { armEndpoint, armScope, credentialOf, clock, watched } = options;
+  const call = <T>(ask: () => Promise<T>) => watched(() => callAzure(service, ask));
   const clients = new Map<string, AzureMachineLearningWorkspaces>();
 
   const clientFor = ({ subscription_id: subscription, fetch }: Workspace) => {
@@ -77,9 +83,13 @@ export function createMachineLearning(options: MachineLearningOptions): MachineL
 
   return {
     listEndpoints: (workspace) =>
-      callAzure(service, async () => {
+      call(async () => {
         const endpoints: Endpoint[] = [];
-        for await (const answer of clientFor(workspace).list(workspace.resource_group, workspace.workspace_name)) {
+        for await (const answer of clientFor(workspace).list(workspace.resource_group, workspace.workspace_name, {
+          onResponse: ({ status, parsedBody }) => {
+            if (status === 200) parseAnswer(service, pageAnswer, parsedBody);
+          },
+        })) {
           const endpoint = toEndpoint(workspace, answer);
           if (endpoint !== undefined) endpoints.push(endpoint);
         }
@@ -87,7 +97,7 @@ export function createMachineLearning(options: MachineLearningOptions): MachineL
       }),
 
     async getEndpoint(workspace, name) {
-      const answer = await callAzure(service, () =>
+      const answer = await call(() =>
         clientFor(workspace).get(workspace.resource_group, workspace.workspace_name, name),
       );
       const endpoint = toEndpoint(workspace, answer);
@@ -97,7 +107,7 @@ export function createMachineLearning(options: MachineLearningOptions): MachineL
     },
 
     async getToken(workspace, name) {
-      const answer = await callAzure(service, () =>
+      const answer = await call(() =>
         clientFor(workspace).getToken(workspace.resource_group, workspace.workspace_name, name),
       );
       const { accessToken, expiryTimeUtc, refreshAfterTimeUtc } = parseAnswer(service, tokenAnswer, answer);
@@ -108,7 +118,7 @@ export function createMachineLearning(options: MachineLearningOptions): MachineL
     },
 
     async listKeys(workspace, name) {
-      const answer = await callAzure(service, () =>
+      const answer = await call(() =>
         clientFor(workspace).listKeys(workspace.resource_group, workspace.workspace_name, name),
       );
       const { primaryKey, secondaryKey } = parseAnswer(service, keysAnswer, answer);

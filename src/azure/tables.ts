@@ -39,6 +39,11 @@ export function createTables(service: string, url: string, credential: TokenCred
   };
 }
 
+/** True for "there is no such table". */
+export function isTableNotFound(error: unknown): boolean {
+  return error instanceof UpstreamError && error.upstreamCode === 'TableNotFound';
+}
+
 /** True for "there is no such row, or no such table". */
 export function isNotFound(error: unknown): boolean {
   return error instanceof UpstreamError && error.kind === 'not_found';

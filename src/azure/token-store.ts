@@ -3,7 +3,7 @@ import * as z from 'zod';
 import type { Clock } from '../clock.ts';
 import type { TokenStore } from '../freshness/ports.ts';
 import { open, type SealingKey, seal, sealingKeyId } from '../freshness/seal.ts';
-import { isNotFound, type Tables } from './tables.ts';
+import { isNotFound, isTableNotFound, type Tables } from './tables.ts';
 import { callAzure, parseAnswer } from './transport.ts';
 
 export interface SealingKeys {
@@ -45,11 +45,23 @@ export function createTokenStore({
       report(true);
       return result;
     } catch (error) {
-      report(isNotFound(error));
+      // A row that is not there is an answer; a table that is not there is a fault.
+      report(isNotFound(error) && !isTableNotFound(error));
       throw error;
     }
   };
   const table = () => tables.table(TABLE);
+
+  /** The table is made at start; where that failed, the first write makes it. */
+  const inTable = async <T>(call: () => Promise<T>): Promise<T> => {
+    try {
+      return await reported(call);
+    } catch (error) {
+      if (!isTableNotFound(error)) throw error;
+      await reported(() => tables.ensure(TABLE));
+      return reported(call);
+    }
+  };
 
   return {
     prepare: () => reported(() => tables.ensure(TABLE)),
@@ -79,7 +91,7 @@ export function createTokenStore({
         expiresOn: stored.token.expiresOn,
         writtenAt: clock(),
       };
-      await reported(() => table().upsertEntity(entity, 'Replace'));
+      await inTable(() => table().upsertEntity(entity, 'Replace'));
     },
 
     async remove(endpointId, identity) {

@@ -1,4 +1,4 @@
-import type { PipelinePolicy } from '@azure/core-rest-pipeline';
+import { type PipelinePolicy, RestError } from '@azure/core-rest-pipeline';
 import * as z from 'zod';
 import { UpstreamError, type UpstreamKind } from '../errors.ts';
 
@@ -15,15 +15,33 @@ const timeoutPolicy: PipelinePolicy = {
   },
 };
 
+/** The SDKs read a code out of a refusal's body and break on one without; status and Retry-After say enough. */
+const emptyRefusalPolicy: PipelinePolicy = {
+  name: 'brokerEmptyRefusalPolicy',
+  sendRequest: async (request, next) => {
+    const response = await next(request);
+    const text = response.bodyAsText?.trim() ?? '';
+    if (response.status >= 300 && (text === '' || text === 'null')) {
+      throw new RestError(`status ${response.status} without a body`, {
+        statusCode: response.status,
+        request,
+        response,
+      });
+    }
+    return response;
+  },
+};
+
 /**
  * Options for every SDK client. No retries inside the SDKs: they would sleep through a Retry-After within the request;
  * the broker answers 503 with Retry-After or serves what it holds. No redirects: a token goes where it was meant to go.
  */
-export function clientOptions() {
+export function clientOptions(...morePolicies: PipelinePolicy[]) {
+  const policies = [timeoutPolicy, emptyRefusalPolicy, ...morePolicies];
   return {
     retryOptions: { maxRetries: 0 },
     redirectOptions: { maxRetries: 0 },
-    additionalPolicies: [{ policy: timeoutPolicy, position: 'perCall' as const }],
+    additionalPolicies: policies.map((policy) => ({ policy, position: 'perCall' as const })),
   };
 }
 
@@ -61,7 +79,7 @@ const restError = z.looseObject({
 });
 
 /** Seconds of a Retry-After header (RFC 9110, section 10.2.3; Azure sends seconds), at most an hour. */
-function readRetryAfter(header: string | undefined): number | undefined {
+export function readRetryAfter(header: string | undefined): number | undefined {
   if (header === undefined || !/^\d{1,6}$/.test(header)) return undefined;
   return Math.min(Number(header), 3600);
 }
@@ -102,7 +120,10 @@ function fromSignInError(service: string, thrown: unknown): UpstreamError {
   const facts = [...chainOf(thrown)].map((error) => msalCause.safeParse(error).data);
   const status = facts.find((fact) => fact?.status !== undefined)?.status;
   const errorNo = facts.find((fact) => fact?.errorNo !== undefined)?.errorNo;
-  const refused = (status === 400 || status === 401 || status === 403) && !transientCodes.includes(errorNo ?? 0);
+  // A refusal that asks for interaction (Conditional Access, for example) carries a number and no status.
+  const refused =
+    (status === 400 || status === 401 || status === 403 || (status === undefined && errorNo !== undefined)) &&
+    !transientCodes.includes(errorNo ?? 0);
   return new UpstreamError({
     service,
     kind: refused ? 'credential_refused' : status === 429 || errorNo === 90055 ? 'throttled' : 'unavailable',
@@ -125,7 +146,26 @@ export function toUpstreamError(service: string, thrown: unknown): unknown {
       return new UpstreamError({ service, kind: 'unavailable', upstreamCode: 'timeout', cause: thrown });
     }
   }
+  // Inside an SDK call this means an answer of a shape that its mapper did not foresee.
+  if (thrown instanceof TypeError) return new UpstreamError({ service, kind: 'unexpected', cause: thrown });
   return thrown;
+}
+
+/**
+ * Ends a call that does not answer; for the managed-identity endpoint, whose SDK has a transport of its own and no
+ * time-out. The call itself goes on and is forgotten.
+ */
+export async function withTimeout<T>(service: string, call: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new UpstreamError({ service, kind: 'unavailable', upstreamCode: 'timeout' })),
+    TIMEOUT_MS,
+  );
+  try {
+    return await Promise.race([call, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Runs one SDK call; what it throws becomes UpstreamError. */

@@ -5,6 +5,9 @@ import * as z from 'zod';
  * else stays in `claims` for exact matchers. `aud` is one text: Entra never sends a list.
  */
 
+/** Seconds since 1970 that a Date can hold: what lies beyond would compare as neither earlier nor later. */
+const numericDate = z.int().min(0).max(253_402_300_799);
+
 const guid = z.guid().transform((text) => text.toLowerCase());
 
 const common = {
@@ -12,9 +15,9 @@ const common = {
   tid: guid,
   oid: guid,
   sub: z.string().min(1).max(256),
-  exp: z.int(),
-  nbf: z.int(),
-  iat: z.int(),
+  exp: numericDate,
+  nbf: numericDate,
+  iat: numericDate,
   scp: z.string().trim().min(1).optional(),
   roles: z.array(z.string()).default([]),
   idtyp: z.string().optional(),

@@ -1,6 +1,5 @@
 import { createLocalJWKSet, type JSONWebKeySet } from 'jose';
-import type { Clock } from '../clock.ts';
-import { addSeconds, secondsBetween } from '../clock.ts';
+import { type Clock, secondsBetween } from '../clock.ts';
 import type { Log } from '../log.ts';
 
 /** Fetches the keys that a tenant publishes now. Implemented beside the other Azure calls. */
@@ -15,7 +14,10 @@ export interface PublishedKeys {
   keyIds: ReadonlySet<string>;
 }
 
-interface Held extends PublishedKeys {
+interface Held {
+  keys: PublishedKeys;
+  /** The set as text: an unchanged one keeps its object, so that remembered tokens need no second look. */
+  text: string;
   fetchedAt: Date;
 }
 
@@ -24,6 +26,7 @@ interface Tenant {
   /** Set while a fetch is under way, so that callers share it. */
   fetching: Promise<Held> | undefined;
   lastTriedAt: Date | undefined;
+  lastError: unknown;
 }
 
 /** Published keys are asked for again after this long … */
@@ -32,13 +35,15 @@ const FRESH_SECONDS = 3600;
 const KEPT_SECONDS = 24 * 3600;
 /** An unknown `kid`, or a failed fetch, leads to another fetch at most this often: strangers cannot make us hammer Entra. */
 const COOL_DOWN_SECONDS = 30;
+/** The same while nothing is held: sooner, because nobody can be served until then. */
+const EMPTY_COOL_DOWN_SECONDS = 5;
 
 export interface PublishedKeysOptions {
   fetchKeys: FetchKeys;
   clock: Clock;
   log: Log;
-  /** Told after every fetch, for the readiness answer. */
-  report: (ok: boolean, tenantId: string) => void;
+  /** Told after every fetch, for the readiness answer: `degraded` while an older set still serves. */
+  report: (state: 'ok' | 'degraded' | 'down', tenantId: string) => void;
 }
 
 export type KeyRing = (tenantId: string, keyId: string) => Promise<PublishedKeys>;
@@ -51,21 +56,20 @@ export type KeyRing = (tenantId: string, keyId: string) => Promise<PublishedKeys
 export function createKeyRing({ fetchKeys, clock, log, report }: PublishedKeysOptions): KeyRing {
   const tenants = new Map<string, Tenant>();
 
+  const usable = ({ held }: Tenant): Held | undefined =>
+    held !== undefined && secondsBetween(held.fetchedAt, clock()) < KEPT_SECONDS ? held : undefined;
+
   const fetchOnce = (tenantId: string, tenant: Tenant): Promise<Held> => {
     tenant.fetching ??= (async () => {
       tenant.lastTriedAt = clock();
       try {
-        const published = await fetchKeys(tenantId);
-        const held = {
-          keySet: createLocalJWKSet(published),
-          keyIds: new Set(published.keys.flatMap(({ kid }) => (kid === undefined ? [] : [kid]))),
-          fetchedAt: clock(),
-        };
-        tenant.held = held;
-        report(true, tenantId);
-        return held;
+        tenant.held = toHeld(await fetchKeys(tenantId), tenant.held, clock());
+        tenant.lastError = undefined;
+        report('ok', tenantId);
+        return tenant.held;
       } catch (error) {
-        report(false, tenantId);
+        tenant.lastError = error;
+        report(usable(tenant) === undefined ? 'down' : 'degraded', tenantId);
         throw error;
       } finally {
         tenant.fetching = undefined;
@@ -74,24 +78,41 @@ export function createKeyRing({ fetchKeys, clock, log, report }: PublishedKeysOp
     return tenant.fetching;
   };
 
-  return async (tenantId, keyId) => {
-    const tenant = tenants.get(tenantId) ?? { held: undefined, fetching: undefined, lastTriedAt: undefined };
-    tenants.set(tenantId, tenant);
-    const now = clock();
-    const { held } = tenant;
-    const age = held === undefined ? Number.POSITIVE_INFINITY : secondsBetween(held.fetchedAt, now);
-    if (held !== undefined && age < FRESH_SECONDS && held.keyIds.has(keyId)) return held;
+  const coolingDown = ({ lastTriedAt, fetching, lastError }: Tenant, held: Held | undefined): boolean => {
+    if (fetching !== undefined || lastTriedAt === undefined) return false;
+    if (held === undefined && lastError === undefined) return false;
+    const seconds = held === undefined ? EMPTY_COOL_DOWN_SECONDS : COOL_DOWN_SECONDS;
+    return secondsBetween(lastTriedAt, clock()) < seconds;
+  };
 
-    const usable = held !== undefined && age < KEPT_SECONDS ? held : undefined;
-    const coolUntil = tenant.lastTriedAt && addSeconds(tenant.lastTriedAt, COOL_DOWN_SECONDS);
-    if (usable !== undefined && tenant.fetching === undefined && coolUntil !== undefined && now < coolUntil)
-      return usable;
+  return async (tenantId, keyId) => {
+    const tenant = tenants.get(tenantId) ?? {
+      held: undefined,
+      fetching: undefined,
+      lastTriedAt: undefined,
+      lastError: undefined,
+    };
+    tenants.set(tenantId, tenant);
+    const held = usable(tenant);
+    const age = held === undefined ? Number.POSITIVE_INFINITY : secondsBetween(held.fetchedAt, clock());
+    if (held !== undefined && age < FRESH_SECONDS && held.keys.keyIds.has(keyId)) return held.keys;
+    if (coolingDown(tenant, held)) {
+      if (held === undefined) throw tenant.lastError;
+      return held.keys;
+    }
     try {
-      return await fetchOnce(tenantId, tenant);
+      return (await fetchOnce(tenantId, tenant)).keys;
     } catch (error) {
-      if (usable === undefined) throw error;
+      if (held === undefined) throw error;
       log.warn('published_keys_kept', { tenantId, ageSeconds: Math.round(age) });
-      return usable;
+      return held.keys;
     }
   };
+}
+
+function toHeld(published: JSONWebKeySet, before: Held | undefined, fetchedAt: Date): Held {
+  const text = JSON.stringify(published);
+  if (before?.text === text) return { ...before, fetchedAt };
+  const keyIds = new Set(published.keys.flatMap(({ kid }) => (kid === undefined ? [] : [kid])));
+  return { text, fetchedAt, keys: { keySet: createLocalJWKSet(published), keyIds } };
 }

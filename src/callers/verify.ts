@@ -91,9 +91,10 @@ function classOf(claims: EntraClaims): Caller['class'] {
 
 function checkTimes(claims: EntraClaims, now: Date): void {
   const at = (seconds: number) => new Date(seconds * 1000);
-  if (now >= addSeconds(at(claims.exp), SKEW_SECONDS)) throw refuseToken('expired');
-  if (addSeconds(now, SKEW_SECONDS) < at(claims.nbf)) throw refuseToken('not_yet_valid');
-  if (addSeconds(now, SKEW_SECONDS) < at(claims.iat)) throw refuseToken('issued_in_the_future');
+  const latest = addSeconds(now, SKEW_SECONDS);
+  if (!(now < addSeconds(at(claims.exp), SKEW_SECONDS))) throw refuseToken('expired');
+  if (!(at(claims.nbf) <= latest)) throw refuseToken('not_yet_valid');
+  if (!(at(claims.iat) <= latest)) throw refuseToken('issued_in_the_future');
 }
 
 function checkClaims(payload: Record<string, unknown>, trusted: Trusted, now: Date): Caller {

@@ -8,6 +8,14 @@ export interface PolicyProblem {
   message: string;
 }
 
+/** The names that the policy declares, including entries that are themselves broken. */
+export type Declared = Readonly<Record<'issuers' | 'identities' | 'workspaces', ReadonlySet<string>>>;
+
+interface Checked {
+  policy: PolicyDocument;
+  declared: Declared;
+}
+
 /** Managed-identity tokens and endpoint tokens live a day; a shorter limit would refuse every one of them. */
 const DAY_SECONDS = 86_400;
 
@@ -19,33 +27,55 @@ export function workspaceOfPattern(pattern: string): string {
   return pattern.slice(0, pattern.indexOf('/'));
 }
 
-function* checkMatcher(policy: PolicyDocument, matcher: Matcher, path: PropertyKey[]): Generator<PolicyProblem> {
-  if (own(policy.issuers, matcher.issuer) === undefined) {
+/** True where a claim demanded by name cannot be in a token that fits everything else that the matcher says. */
+function contradicts(matcher: Matcher, tenant: string | undefined, claim: string, value: unknown): boolean {
+  const differs = (other: string | undefined) =>
+    other !== undefined && String(value).toLowerCase() !== other.toLowerCase();
+  if (claim === 'tid') return differs(tenant);
+  if (claim === 'oid') return differs(matcher.oid);
+  if (claim === 'sub') return matcher.subject !== undefined && matcher.subject !== value;
+  if (claim === 'appid' || claim === 'azp') return differs(matcher.appId);
+  if (claim === 'idtyp') return (value === 'app') !== (matcher.class === 'app');
+  return claim === 'scp' && matcher.class === 'app';
+}
+
+function* checkMatcher({ policy, declared }: Checked, matcher: Matcher, path: PropertyKey[]): Generator<PolicyProblem> {
+  if (!declared.issuers.has(matcher.issuer)) {
     yield { path: [...path, 'issuer'], message: `there is no issuer named ${matcher.issuer}` };
   }
   if (matcher.class === 'user' && matcher.appId !== undefined) {
     yield { path: [...path, 'appId'], message: 'can never match: appId matches class app only' };
   }
+  const tenant = own(policy.issuers, matcher.issuer)?.entraTenant;
+  for (const [claim, value] of Object.entries(matcher.claims ?? {})) {
+    if (contradicts(matcher, tenant, claim, value)) {
+      yield { path: [...path, 'claims', claim], message: 'can never match: the rest of the matcher says otherwise' };
+    }
+  }
 }
 
 function* checkIdentityUse(
-  policy: PolicyDocument,
+  { policy, declared }: Checked,
   name: string,
   use: Identity['use'],
   path: PropertyKey[],
 ): Generator<PolicyProblem> {
   const identity = own(policy.identities, name);
-  if (identity === undefined) yield { path, message: `there is no identity named ${name}` };
-  else if (identity.use !== use) {
+  if (!declared.identities.has(name)) yield { path, message: `there is no identity named ${name}` };
+  else if (identity !== undefined && identity.use !== use) {
     yield { path, message: `the identity ${name} is for use: ${identity.use}; here one for use: ${use} is needed` };
   }
 }
 
-function* checkEndpointEntry(policy: PolicyDocument, pattern: string, path: PropertyKey[]): Generator<PolicyProblem> {
+function* checkEndpointEntry(
+  { policy, declared }: Checked,
+  pattern: string,
+  path: PropertyKey[],
+): Generator<PolicyProblem> {
   const name = workspaceOfPattern(pattern);
   const workspace = own(policy.workspaces, name);
-  if (workspace === undefined) yield { path, message: `there is no workspace named ${name}` };
-  else if (workspace.fetch === undefined) {
+  if (!declared.workspaces.has(name)) yield { path, message: `there is no workspace named ${name}` };
+  else if (workspace !== undefined && workspace.fetch === undefined) {
     yield {
       path,
       message: `the workspace ${name} needs fetch: the identity that obtains its endpoints’ tokens and keys`,
@@ -53,17 +83,13 @@ function* checkEndpointEntry(policy: PolicyDocument, pattern: string, path: Prop
   }
 }
 
-function* checkAllowed(
-  policy: PolicyDocument,
-  grant: Grant,
-  entry: Allowed,
-  path: PropertyKey[],
-): Generator<PolicyProblem> {
+function* checkAllowed(checked: Checked, grant: Grant, entry: Allowed, path: PropertyKey[]): Generator<PolicyProblem> {
+  const { policy, declared } = checked;
   if ('workspace' in entry) {
-    if (own(policy.workspaces, entry.workspace) === undefined) {
+    if (!declared.workspaces.has(entry.workspace)) {
       yield { path: [...path, 'workspace'], message: `there is no workspace named ${entry.workspace}` };
     }
-    yield* checkIdentityUse(policy, entry.identity, 'issue', [...path, 'identity']);
+    yield* checkIdentityUse(checked, entry.identity, 'issue', [...path, 'identity']);
     const identity = own(policy.identities, entry.identity);
     if (identity?.managedIdentity !== undefined && grant.maxLifetime < DAY_SECONDS) {
       yield {
@@ -74,21 +100,21 @@ function* checkAllowed(
     return;
   }
   if ('endpointKey' in entry) {
-    yield* checkEndpointEntry(policy, entry.endpointKey, [...path, 'endpointKey']);
+    yield* checkEndpointEntry(checked, entry.endpointKey, [...path, 'endpointKey']);
     return;
   }
-  yield* checkEndpointEntry(policy, entry.endpointToken, [...path, 'endpointToken']);
-  if (entry.identity !== undefined) yield* checkIdentityUse(policy, entry.identity, 'issue', [...path, 'identity']);
+  yield* checkEndpointEntry(checked, entry.endpointToken, [...path, 'endpointToken']);
+  if (entry.identity !== undefined) yield* checkIdentityUse(checked, entry.identity, 'issue', [...path, 'identity']);
   if (grant.maxLifetime < DAY_SECONDS) {
     yield { path: [...path, 'endpointToken'], message: 'can never meet maxLifetime: endpoint tokens live 24 h' };
   }
 }
 
-function* checkGrant(policy: PolicyDocument, name: string, grant: Grant): Generator<PolicyProblem> {
+function* checkGrant(checked: Checked, name: string, grant: Grant): Generator<PolicyProblem> {
   const path = ['grants', name];
-  yield* checkMatcher(policy, grant.caller, [...path, 'caller']);
+  yield* checkMatcher(checked, grant.caller, [...path, 'caller']);
   for (const [index, entry] of grant.allow.entries())
-    yield* checkAllowed(policy, grant, entry, [...path, 'allow', index]);
+    yield* checkAllowed(checked, grant, entry, [...path, 'allow', index]);
   if (grant.caller.class === 'user' && !grant.bypassesConditionalAccess) {
     yield {
       path: [...path, 'caller', 'class'],
@@ -102,11 +128,11 @@ function* checkGrant(policy: PolicyDocument, name: string, grant: Grant): Genera
 }
 
 /** An identity's tokens open all that the identity may; so it serves one workspace unless its entry says otherwise. */
-function* checkSharing(policy: PolicyDocument): Generator<PolicyProblem> {
+function* checkSharing({ policy, declared }: Checked): Generator<PolicyProblem> {
   for (const [name, identity] of Object.entries(policy.identities)) {
     const path = ['identities', name];
     for (const [index, shared] of (identity.sharedBy ?? []).entries()) {
-      if (own(policy.workspaces, shared) === undefined) {
+      if (!declared.workspaces.has(shared)) {
         yield { path: [...path, 'sharedBy', index], message: `there is no workspace named ${shared}` };
       }
     }
@@ -139,19 +165,20 @@ function* checkIssuers(policy: PolicyDocument): Generator<PolicyProblem> {
 }
 
 /** Everything wrong with a policy whose shape is right; empty when it can be used. */
-export function crossCheckPolicy(policy: PolicyDocument): PolicyProblem[] {
+export function crossCheckPolicy(policy: PolicyDocument, declared: Declared): PolicyProblem[] {
+  const checked = { policy, declared };
   const problems: PolicyProblem[] = [...checkIssuers(policy)];
   for (const [index, matcher] of policy.operators.entries()) {
-    problems.push(...checkMatcher(policy, matcher, ['operators', index]));
+    problems.push(...checkMatcher(checked, matcher, ['operators', index]));
   }
   for (const [name, workspace] of Object.entries(policy.workspaces)) {
     if (workspace.fetch !== undefined) {
-      problems.push(...checkIdentityUse(policy, workspace.fetch, 'fetch', ['workspaces', name, 'fetch']));
+      problems.push(...checkIdentityUse(checked, workspace.fetch, 'fetch', ['workspaces', name, 'fetch']));
     }
   }
-  for (const [name, grant] of Object.entries(policy.grants)) problems.push(...checkGrant(policy, name, grant));
+  for (const [name, grant] of Object.entries(policy.grants)) problems.push(...checkGrant(checked, name, grant));
   for (const [index, matcher] of policy.deny.entries())
-    problems.push(...checkMatcher(policy, matcher, ['deny', index]));
-  problems.push(...checkSharing(policy));
+    problems.push(...checkMatcher(checked, matcher, ['deny', index]));
+  problems.push(...checkSharing(checked));
   return problems;
 }

@@ -7,7 +7,7 @@ const name = z
   .string()
   .regex(
     /^[a-zA-Z0-9][a-zA-Z0-9-]{0,62}$/,
-    'must be letters, digits and hyphens, at most 63, not starting with a hyphen',
+    'must be letters, digits and hyphens, at most 63, not starting with a hyphen and not a mere number',
   );
 
 const guid = z.guid('must be a GUID').transform((text) => text.toLowerCase());
@@ -46,7 +46,7 @@ const matcher = z
         z
           .string()
           .refine(
-            (claim) => !entraNames.includes(claim),
+            (claim) => !entraNames.includes(claim.toLowerCase()),
             'is a name that its holder or an administrator can change: match on oid or subject',
           ),
         z.union([z.string(), z.number(), z.boolean()]),

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
+import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type * as z from 'zod';
-import { crossCheckPolicy } from './cross-checks.ts';
-import { type PolicyDocument, policySchema } from './policy-schema.ts';
+import { crossCheckPolicy, type Declared } from './cross-checks.ts';
+import { type Located, lineOf, locateIssue } from './locate.ts';
+import { type Identity, type PolicyDocument, policySchema } from './policy-schema.ts';
 import type { Parsed } from './settings.ts';
 
 /** broker.yaml, checked and ready to be compiled, with the hash that audit rows name. */
@@ -11,54 +12,15 @@ export interface Policy extends PolicyDocument {
   hash: string;
 }
 
-/** Finds the line of the node at a path, or of its nearest parent that was written. */
-function lineOf(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
-  for (let length = path.length; length >= 0; length--) {
-    const offset = offsetOf(document, path.slice(0, length));
-    if (offset !== undefined) return lines.linePos(offset).line;
-  }
-  return 1;
+/** The names of the identities of one use. */
+export function identityNames({ identities }: PolicyDocument, use: Identity['use']): string[] {
+  return Object.entries(identities).flatMap(([name, identity]) => (identity.use === use ? [name] : []));
 }
 
-/** A map's entry is shown at its key, because its value may start lines later. */
-function offsetOf(document: Document, path: readonly PropertyKey[]): number | undefined {
-  if (path.length === 0) return document.contents?.range?.[0];
-  const parent = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
-  const last = path.at(-1);
-  if (isMap(parent)) {
-    const pair = parent.items.find(({ key }) => isScalar(key) && String(key.value) === String(last));
-    return isScalar(pair?.key) ? pair.key.range?.[0] : undefined;
-  }
-  const node = document.getIn(path, true);
-  return isNodeWithRange(node) ? node.range?.[0] : undefined;
-}
+type Plain = Record<string, unknown>;
 
-function isNodeWithRange(value: unknown): value is Node {
-  return typeof value === 'object' && value !== null && 'range' in value;
-}
-
-interface Located {
-  line: number;
-  text: string;
-}
-
-function locateIssue(document: Document, lines: LineCounter, issue: z.core.$ZodIssue): Located[] {
-  const at = (path: readonly PropertyKey[], message: string): Located => ({
-    line: lineOf(document, lines, path),
-    text: `${path.map(String).join('.') || 'policy'}: ${message}`,
-  });
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => at([...issue.path, key], 'is not a known key'));
-  }
-  if (issue.code === 'invalid_key') {
-    return [at(issue.path, issue.issues.map(({ message }) => message).join('; '))];
-  }
-  if (issue.code === 'invalid_type' && issue.input === undefined) return [at(issue.path, 'is missing')];
-  if (issue.code === 'invalid_union' && issue.message === 'Invalid input') {
-    const [branch] = issue.errors.flat().filter(({ code }) => code !== 'invalid_type');
-    return [at(issue.path, branch?.message ?? 'is not of a form that is known here')];
-  }
-  return [at(issue.path, issue.message)];
+function isPlain(value: unknown): value is Plain {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The document as plain values; undefined where its aliases cannot be resolved. An empty file is an empty object. */
@@ -68,6 +30,42 @@ function toPlain(document: Document): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** `__proto__` as a key would vanish on its way into an object, and with it what a grant demands. */
+function findProtoKeys(document: Document, lines: LineCounter): Located[] {
+  const found: Located[] = [];
+  visit(document, {
+    Pair(_key, { key }) {
+      if (!isScalar(key) || key.value !== '__proto__') return;
+      found.push({ line: lines.linePos(key.range?.[0] ?? 0).line, text: '__proto__: is not a name' });
+    },
+  });
+  return found;
+}
+
+/** The names that a policy declares, well or not, so that a broken entry is not told a second time as a missing one. */
+function declaredIn(plain: Plain): Declared {
+  const namesOf = (section: string) => new Set(isPlain(plain[section]) ? Object.keys(plain[section]) : []);
+  return { issuers: namesOf('issuers'), identities: namesOf('identities'), workspaces: namesOf('workspaces') };
+}
+
+/**
+ * The part of a policy whose shape is right: entries with a problem are left out, so that the rest can be checked too
+ * and all problems be told at once. Undefined where nothing can be saved.
+ */
+function withoutBroken(plain: Plain, issues: readonly z.core.$ZodIssue[]): PolicyDocument | undefined {
+  const rest: Plain = { issuers: {}, ...structuredClone(plain) };
+  for (const { path, ...issue } of issues) {
+    const [section, name] = path.map(String);
+    const entries = section === undefined ? undefined : rest[section];
+    if (section === undefined) {
+      for (const key of issue.code === 'unrecognized_keys' ? issue.keys : []) delete rest[key];
+    } else if (name !== undefined && isPlain(entries)) delete entries[name];
+    else if (section === 'issuers') rest[section] = {};
+    else delete rest[section];
+  }
+  return policySchema.safeParse(rest).data;
 }
 
 /**
@@ -85,20 +83,21 @@ export function parsePolicy(text: string): Parsed<Policy> {
     return failed(document.errors.map(({ pos, message }) => ({ line: lines.linePos(pos[0]).line, text: message })));
   }
   const plain = toPlain(document);
-  if (plain === undefined)
+  if (plain === undefined) {
     return failed([{ line: 1, text: 'an alias (*name) has no anchor (&name), or there are too many' }]);
+  }
   const parsed = policySchema.safeParse(plain, { reportInput: true });
-  if (!parsed.success) {
-    return failed(parsed.error.issues.flatMap((issue) => locateIssue(document, lines, issue)));
-  }
-  const problems = crossCheckPolicy(parsed.data);
-  if (problems.length > 0) {
-    return failed(
-      problems.map(({ path, message }) => ({
-        line: lineOf(document, lines, path),
-        text: `${path.map(String).join('.')}: ${message}`,
-      })),
-    );
-  }
+  const issues = parsed.error?.issues ?? [];
+  const checked = parsed.data ?? (isPlain(plain) ? withoutBroken(plain, issues) : undefined);
+  const crossed = checked === undefined ? [] : crossCheckPolicy(checked, declaredIn(isPlain(plain) ? plain : {}));
+  const problems = [
+    ...findProtoKeys(document, lines),
+    ...issues.flatMap((issue) => locateIssue(document, lines, issue)),
+    ...crossed.map(({ path, message }) => ({
+      line: lineOf(document, lines, path),
+      text: `${path.map(String).join('.')}: ${message}`,
+    })),
+  ];
+  if (problems.length > 0 || !parsed.success) return failed(problems);
   return { ok: true, value: { ...parsed.data, hash: createHash('sha256').update(text).digest('hex') } };
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { type Cloud, clouds } from './clouds.ts';
+import { isNcrontab } from './ncrontab.ts';
 
 /**
  * The app settings, read once. This file says what each means; the README's table repeats it for people. Nothing else
@@ -40,6 +41,9 @@ export interface Settings {
 
 export type Parsed<T> = { ok: true; value: T } | { ok: false; problems: string[] };
 
+/** Broken settings still say where the policy is, so that its problems can be told in the same breath. */
+export type ParsedSettings = Parsed<Settings> & { policy: string };
+
 const withoutSlash = (url: string): string => url.replace(/\/+$/, '');
 
 const httpsUrl = z.url({ protocol: /^https$/, error: 'must be an https URL' }).transform(withoutSlash);
@@ -55,7 +59,9 @@ const wholeNumber = (minimum: number, maximum: number) =>
 
 const schedule = z
   .string()
-  .regex(/^\S+( \S+){5}$/, 'must be an NCRONTAB text of six fields: second minute hour day month weekday');
+  .refine(isNcrontab, 'must be an NCRONTAB text of six fields: second minute hour day month weekday');
+
+const DEFAULT_POLICY = 'broker.yaml';
 
 const environment = z.object({
   BROKER_ROLE: z.enum(['issuer', 'rotator', 'all'], 'must be issuer, rotator or all').default('issuer'),
@@ -66,7 +72,7 @@ const environment = z.object({
     .string()
     .min(1)
     .refine((text) => !/^[a-z]+:\/\//i.test(text), 'must be a path: a policy in a blob cannot be read yet')
-    .default('broker.yaml'),
+    .default(DEFAULT_POLICY),
   KEY_VAULT_URL: httpsUrl,
   TOKEN_STORE_URL: httpsUrl,
   AUDIT_STORE_URLS: z
@@ -97,22 +103,20 @@ type Environment = z.output<typeof environment>;
 
 const customOnly = ['ENTRA_URL', 'ARM_URL', 'GRAPH_URL'] as const;
 
-/** Rules that no single setting can state. */
-function crossCheck(env: Environment): string[] {
-  const problems: string[] = [];
-  if (env.AZURE_CLOUD === 'custom') {
-    for (const name of customOnly) {
-      if (env[name] === undefined) problems.push(`${name}: is needed where AZURE_CLOUD is custom`);
-    }
-    return problems;
+/** Rules that no single setting can state; told even where single settings are broken. */
+function crossCheck(given: Readonly<Record<string, string | undefined>>): string[] {
+  if (given.AZURE_CLOUD === 'custom') {
+    return customOnly.flatMap((name) =>
+      given[name] === undefined ? [`${name}: is needed where AZURE_CLOUD is custom`] : [],
+    );
   }
-  for (const name of customOnly) {
-    if (env[name] !== undefined) problems.push(`${name}: is read only where AZURE_CLOUD is custom; remove it`);
+  const problems = customOnly.flatMap((name) =>
+    given[name] === undefined ? [] : [`${name}: is read only where AZURE_CLOUD is custom; remove it`],
+  );
+  for (const name of ['ENTRA_INSTANCE_DISCOVERY', 'KEY_VAULT_CHALLENGE_VERIFICATION']) {
+    if (given[name] === 'off') problems.push(`${name}: may be off only where AZURE_CLOUD is custom`);
   }
-  for (const name of ['ENTRA_INSTANCE_DISCOVERY', 'KEY_VAULT_CHALLENGE_VERIFICATION'] as const) {
-    if (env[name] === 'off') problems.push(`${name}: may be off only where AZURE_CLOUD is custom`);
-  }
-  if (!env.PUBLIC_URL.startsWith('https://')) problems.push('PUBLIC_URL: must be an https URL');
+  if (given.PUBLIC_URL?.startsWith('http:')) problems.push('PUBLIC_URL: must be an https URL');
   return problems;
 }
 
@@ -137,15 +141,16 @@ function describe(issue: z.core.$ZodIssue): string {
  * Reads the settings from an environment. All problems are reported together, each naming its setting; an empty value
  * counts as absent, because templates often leave one behind.
  */
-export function parseSettings(env: Readonly<Record<string, string | undefined>>): Parsed<Settings> {
+export function parseSettings(env: Readonly<Record<string, string | undefined>>): ParsedSettings {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const policy = given.POLICY ?? DEFAULT_POLICY;
   const parsed = environment.safeParse(given, { reportInput: true });
-  if (!parsed.success) return { ok: false, problems: parsed.error.issues.map(describe) };
+  const problems = [...(parsed.error?.issues.map(describe) ?? []), ...crossCheck(given)];
+  if (!parsed.success || problems.length > 0) return { ok: false, problems, policy };
   const values = parsed.data;
-  const problems = crossCheck(values);
-  if (problems.length > 0) return { ok: false, problems };
   return {
     ok: true,
+    policy,
     value: {
       role: values.BROKER_ROLE,
       publicUrl: values.PUBLIC_URL,

@@ -1,23 +1,20 @@
 import { LRUCache } from 'lru-cache';
 import { addSeconds, type Clock } from '../clock.ts';
-import type { Workspace } from '../config/policy-schema.ts';
 import { UpstreamError } from '../errors.ts';
 import { type Log, nameError } from '../log.ts';
+import type { FetchedWorkspace } from './fetched-workspaces.ts';
 import { type Endpoint, endpointId, type MachineLearning, type TokenStore } from './ports.ts';
 import { createSingleFlight } from './single-flight.ts';
-
-/** A workspace of the policy with the name it has there and the identity that fetches for it. */
-export interface FetchedWorkspace {
-  name: string;
-  workspace: Workspace;
-  /** The fetch identity's name. */
-  identity: string;
-}
 
 interface Seen {
   /** Undefined: Azure ML said that there is no such endpoint. */
   endpoint: Endpoint | undefined;
   /** From here on Azure ML is asked again. */
+  freshUntil: Date;
+}
+
+interface SeenList {
+  endpoints: Endpoint[];
   freshUntil: Date;
 }
 
@@ -33,12 +30,13 @@ export interface CatalogueOptions {
 export interface EndpointCatalogue {
   /**
    * The endpoint as it is, at most `lookSeconds` old; undefined when it does not exist. While Azure ML is out of reach
-   * the last known description serves: from memory, else the one sealed with its stored token.
+   * the last known description serves: from memory, else the one sealed with its stored token. With `now` Azure ML is
+   * asked whatever is remembered.
    */
-  look(from: FetchedWorkspace, name: string): Promise<Endpoint | undefined>;
+  look(from: FetchedWorkspace, name: string, when?: 'now'): Promise<Endpoint | undefined>;
   /** Reads which endpoints the workspace has; returns them and remembers that all others are gone. */
   relist(from: FetchedWorkspace): Promise<Endpoint[]>;
-  /** The endpoints as last seen; reads them once where this instance never has. */
+  /** The endpoints as last seen, at most `lookSeconds` old unless Azure ML is out of reach. */
   list(from: FetchedWorkspace): Promise<Endpoint[]>;
 }
 
@@ -51,7 +49,7 @@ const PAUSE_SECONDS = 5;
 export function createEndpointCatalogue(options: CatalogueOptions): EndpointCatalogue {
   const { machineLearning, store, clock, log, lookSeconds } = options;
   const seen = new LRUCache<string, Seen>({ max: MAX_ENDPOINTS });
-  const lists = new Map<string, Endpoint[]>();
+  const lists = new Map<string, SeenList>();
   const oneLook = createSingleFlight<Endpoint | undefined>();
   const oneList = createSingleFlight<Endpoint[]>();
 
@@ -93,21 +91,35 @@ export function createEndpointCatalogue(options: CatalogueOptions): EndpointCata
     oneList(from.name, async () => {
       const endpoints = await machineLearning.listEndpoints(from.workspace);
       const ids = new Set(endpoints.map(({ id }) => id));
-      for (const gone of lists.get(from.name)?.filter(({ id }) => !ids.has(id)) ?? []) {
+      for (const gone of lists.get(from.name)?.endpoints.filter(({ id }) => !ids.has(id)) ?? []) {
         remember(gone.id, undefined, lookSeconds);
       }
       for (const endpoint of endpoints) remember(endpoint.id, endpoint, lookSeconds);
-      lists.set(from.name, endpoints);
+      lists.set(from.name, { endpoints, freshUntil: addSeconds(clock(), lookSeconds) });
       return endpoints;
     });
 
+  const list = async (from: FetchedWorkspace): Promise<Endpoint[]> => {
+    const known = lists.get(from.name);
+    if (known !== undefined && clock() < known.freshUntil) return known.endpoints;
+    try {
+      return await relist(from);
+    } catch (error) {
+      if (known === undefined || !(error instanceof UpstreamError) || !error.outOfReach) throw error;
+      log.warn('endpoints_not_listed', { workspace: from.name, error: error.message });
+      const seconds = Math.max(PAUSE_SECONDS, error.retryAfterSeconds ?? 0);
+      lists.set(from.name, { ...known, freshUntil: addSeconds(clock(), seconds) });
+      return known.endpoints;
+    }
+  };
+
   return {
     relist,
-    list: async (from) => lists.get(from.name) ?? (await relist(from)),
-    async look(from, name) {
+    list,
+    async look(from, name, when) {
       const id = endpointId(from.workspace, name);
       const known = seen.get(id);
-      if (known !== undefined && clock() < known.freshUntil) return known.endpoint;
+      if (when !== 'now' && known !== undefined && clock() < known.freshUntil) return known.endpoint;
       return oneLook(id, () => askAzure(from, name, id));
     },
   };

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { addSeconds, type Clock, secondsBetween } from '../clock.ts';
 import { BrokerError, UpstreamError } from '../errors.ts';
 import { type Log, nameError } from '../log.ts';
-import type { FetchedWorkspace } from './endpoint-catalogue.ts';
+import type { FetchedWorkspace } from './fetched-workspaces.ts';
 import type { Endpoint, EndpointToken, MachineLearning, StoredToken, TokenStore } from './ports.ts';
 import { checkEndpointToken } from './second-look.ts';
 import { createSingleFlight } from './single-flight.ts';
@@ -32,6 +32,12 @@ export interface EndpointTokens {
 }
 
 const MAX_TOKENS = 10_000;
+
+interface Fetched {
+  token: EndpointToken;
+  /** Settles when the store has the token, or has failed to take it. Callers need not wait for it, the timer does. */
+  stored: Promise<void>;
+}
 
 interface Pause {
   until: Date;
@@ -77,7 +83,7 @@ export function createEndpointTokens(options: EndpointTokensOptions): EndpointTo
   const memory = new LRUCache<string, EndpointToken>({ max: MAX_TOKENS });
   const pauses = new LRUCache<string, Pause>({ max: MAX_TOKENS });
   const oneLookUp = createSingleFlight<ServedToken>();
-  const oneFetch = createSingleFlight<EndpointToken>();
+  const oneFetch = createSingleFlight<Fetched>();
 
   const keyOf = (from: FetchedWorkspace, { id, createdAt }: Endpoint) => `${id}|${createdAt}|${from.identity}`;
   const paused = (from: FetchedWorkspace, endpoint: Endpoint): boolean => {
@@ -112,7 +118,7 @@ export function createEndpointTokens(options: EndpointTokensOptions): EndpointTo
     }
   };
 
-  const fetchNew = (from: FetchedWorkspace, endpoint: Endpoint): Promise<EndpointToken> =>
+  const fetchNew = (from: FetchedWorkspace, endpoint: Endpoint): Promise<Fetched> =>
     oneFetch(keyOf(from, endpoint), async () => {
       const key = keyOf(from, endpoint);
       try {
@@ -126,8 +132,7 @@ export function createEndpointTokens(options: EndpointTokensOptions): EndpointTo
           refreshBy: token.refreshBy.toISOString(),
           expiresOn: token.expiresOn.toISOString(),
         });
-        await writeStored({ endpoint, identity: from.identity, token });
-        return token;
+        return { token, stored: writeStored({ endpoint, identity: from.identity, token }) };
       } catch (error) {
         if (error instanceof UpstreamError && error.outOfReach) {
           const seconds = Math.max(PAUSE_SECONDS, error.retryAfterSeconds ?? 0);
@@ -159,7 +164,7 @@ export function createEndpointTokens(options: EndpointTokensOptions): EndpointTo
       if (waiting !== undefined) return waiting;
       refuseWhileToldToWait(from, endpoint);
       try {
-        return { token: await fetchNew(from, endpoint), stale: false };
+        return { token: (await fetchNew(from, endpoint)).token, stale: false };
       } catch (error) {
         const fallback = error instanceof UpstreamError && error.outOfReach ? stillValid(held) : undefined;
         if (fallback === undefined) throw error;
@@ -179,7 +184,7 @@ export function createEndpointTokens(options: EndpointTokensOptions): EndpointTo
         token === undefined || clock() >= refreshDueAt(token, refreshAheadSeconds);
       if (paused(from, endpoint) || !due(memory.get(keyOf(from, endpoint)))) return false;
       if (!due(await newestHeld(from, endpoint))) return false;
-      await fetchNew(from, endpoint);
+      await (await fetchNew(from, endpoint)).stored;
       return true;
     },
     async forget(from, endpoint) {

@@ -1,7 +1,8 @@
 import type { Grants } from '../grants/compile.ts';
 import { type Log, nameError } from '../log.ts';
-import type { EndpointCatalogue, FetchedWorkspace } from './endpoint-catalogue.ts';
+import type { EndpointCatalogue } from './endpoint-catalogue.ts';
 import type { EndpointTokens } from './endpoint-tokens.ts';
+import type { FetchedWorkspace } from './fetched-workspaces.ts';
 import type { Endpoint } from './ports.ts';
 
 export interface RefreshOptions {

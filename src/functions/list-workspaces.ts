@@ -4,7 +4,7 @@ import type { ListWorkspaces } from '../issuing/list-workspaces.ts';
 
 /** `GET /workspaces` */
 export function listWorkspaces(broker: () => Promise<CallerGate & { listWorkspaces: ListWorkspaces }>) {
-  return forCallers(broker, async ({ broker: ready, caller }) =>
-    toJsonAnswer({ workspaces: await ready.listWorkspaces(caller) }),
+  return forCallers(broker, async ({ broker: ready, caller, correlationId }) =>
+    toJsonAnswer({ workspaces: await ready.listWorkspaces(caller, correlationId) }),
   );
 }

@@ -88,8 +88,4 @@ export const readWorkspace = (request: HttpRequest): string => readName(request,
 export const readEndpoint = (request: HttpRequest): string => readName(request, 'endpoint', endpointName).toLowerCase();
 
 /** Seconds of life that the caller wants at least. */
-export const minRemaining = z
-  .int('must be a whole number of seconds')
-  .min(0, 'must be 0 or more seconds')
-  .max(172_800, 'must be at most 172800 seconds')
-  .optional();
+export const minRemaining = z.int('must be a whole number of seconds').min(0, 'must be 0 or more seconds').optional();

@@ -1,8 +1,7 @@
-import { BrokerError } from '../errors.ts';
 import type { AuthMode, MachineLearning } from '../freshness/ports.ts';
 import type { Target } from '../grants/target.ts';
-import { askEndpoint, type FindEndpoint } from './find-endpoint.ts';
 import type { Issue, IssueRequest } from './issue.ts';
+import type { UseEndpoint } from './use-endpoint.ts';
 
 export interface EndpointKeyAnswer {
   /** The one key to use now. */
@@ -18,7 +17,7 @@ export type IssueEndpointKey = (request: IssueRequest<EndpointKeyTarget>) => Pro
 
 export interface EndpointKeyOptions {
   issue: Issue;
-  findEndpoint: FindEndpoint;
+  useEndpoint: UseEndpoint;
   machineLearning: Pick<MachineLearning, 'listKeys'>;
 }
 
@@ -28,20 +27,23 @@ const elsewhere = {
 } as const satisfies Record<Exclude<AuthMode, 'key'>, string>;
 
 /** Issues one key of an endpoint in key mode. Keys are read from Azure ML each time and held nowhere. */
-export function createIssueEndpointKey({ issue, findEndpoint, machineLearning }: EndpointKeyOptions): IssueEndpointKey {
+export function createIssueEndpointKey({ issue, useEndpoint, machineLearning }: EndpointKeyOptions): IssueEndpointKey {
   return (request) =>
-    issue(request, async (target) => {
-      const { from, endpoint } = await findEndpoint(target.workspace, target.endpoint);
-      const { authMode } = endpoint;
-      if (authMode !== 'key') {
-        throw new BrokerError('wrong_auth_mode', { detail: elsewhere[authMode], members: { authMode } });
-      }
-      const { primaryKey } = await askEndpoint(() => machineLearning.listKeys(from.workspace, endpoint.name));
-      return {
-        credential: primaryKey,
-        expiresOn: undefined,
-        identity: from.identity,
-        answer: { key: primaryKey, keyName: 'primary', validUntil: null, scoringUri: endpoint.scoringUri },
-      };
-    });
+    issue(request, ({ workspace, endpoint: name }) =>
+      useEndpoint({
+        workspace,
+        endpoint: name,
+        mode: 'key',
+        elsewhere,
+        async use(from, { scoringUri }) {
+          const { primaryKey: key } = await machineLearning.listKeys(from.workspace, name);
+          return {
+            credential: key,
+            expiresOn: undefined,
+            identity: from.identity,
+            answer: { key, keyName: 'primary', validUntil: null, scoringUri },
+          };
+        },
+      }),
+    );
 }

@@ -1,9 +1,8 @@
-import { BrokerError } from '../errors.ts';
 import type { EndpointTokens } from '../freshness/endpoint-tokens.ts';
 import type { AuthMode } from '../freshness/ports.ts';
 import type { Target } from '../grants/target.ts';
-import { askEndpoint, type FindEndpoint } from './find-endpoint.ts';
 import type { Issue, IssueRequest } from './issue.ts';
+import type { UseEndpoint } from './use-endpoint.ts';
 
 export interface EndpointTokenAnswer {
   accessToken: string;
@@ -20,7 +19,7 @@ export type IssueEndpointToken = (request: IssueRequest<EndpointTokenTarget>) =>
 
 export interface EndpointTokenOptions {
   issue: Issue;
-  findEndpoint: FindEndpoint;
+  useEndpoint: UseEndpoint;
   tokens: Pick<EndpointTokens, 'current'>;
 }
 
@@ -32,30 +31,33 @@ const elsewhere = {
 } as const satisfies Record<Exclude<AuthMode, 'aml_token'>, string>;
 
 /** Issues the endpoint’s own token: it opens that endpoint’s scoring and nothing else. */
-export function createIssueEndpointToken({ issue, findEndpoint, tokens }: EndpointTokenOptions): IssueEndpointToken {
+export function createIssueEndpointToken({ issue, useEndpoint, tokens }: EndpointTokenOptions): IssueEndpointToken {
   return (request) =>
-    issue(request, async (target) => {
-      const { from, endpoint } = await findEndpoint(target.workspace, target.endpoint);
-      const { authMode } = endpoint;
-      if (authMode !== 'aml_token') {
-        throw new BrokerError('wrong_auth_mode', { detail: elsewhere[authMode], members: { authMode } });
-      }
-      const { token, stale } = await askEndpoint(() => tokens.current(from, endpoint));
-      const { accessToken, expiresOn, refreshBy } = token;
-      return {
-        credential: accessToken,
-        expiresOn,
-        ...(stale ? {} : { refreshBy }),
-        identity: from.identity,
-        answer: {
-          accessToken,
-          tokenType: 'Bearer',
-          expiresOn,
-          refreshBy,
-          scoringUri: endpoint.scoringUri,
-          authMode,
-          stale,
+    issue(request, ({ workspace, endpoint: name }) =>
+      useEndpoint({
+        workspace,
+        endpoint: name,
+        mode: 'aml_token',
+        elsewhere,
+        async use(from, endpoint) {
+          const { token, stale } = await tokens.current(from, endpoint);
+          const { accessToken, expiresOn, refreshBy } = token;
+          return {
+            credential: accessToken,
+            expiresOn,
+            ...(stale ? {} : { refreshBy }),
+            identity: from.identity,
+            answer: {
+              accessToken,
+              tokenType: 'Bearer',
+              expiresOn,
+              refreshBy,
+              scoringUri: endpoint.scoringUri,
+              authMode: 'aml_token',
+              stale,
+            },
+          };
         },
-      };
-    });
+      }),
+    );
 }

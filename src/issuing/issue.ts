@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { AuditRecord, WriteAudit } from '../audit/record.ts';
+import type { WriteAudit } from '../audit/record.ts';
 import type { Caller } from '../callers/caller.ts';
 import { type Clock, secondsBetween } from '../clock.ts';
 import { BrokerError, toBrokerError } from '../errors.ts';
 import type { Grants, Permit } from '../grants/compile.ts';
 import { nameTarget, type Target } from '../grants/target.ts';
-import { type Log, nameError } from '../log.ts';
+import { type Asked, type Refuse, recordOf } from './refuse.ts';
 
 /** One request of a verified caller for one thing. */
 export interface IssueRequest<T extends Target = Target> {
@@ -34,8 +34,8 @@ export interface IssueOptions {
   grants: Grants;
   policyHash: string;
   writeAudit: WriteAudit;
+  refuse: Refuse;
   clock: Clock;
-  log: Log;
 }
 
 export type Issue = <T extends Target, Answer>(
@@ -88,51 +88,19 @@ const isRefusal = (error: BrokerError): boolean => error.status === 403 || error
 
 /**
  * The one way in which anything is issued: the grant is found, the credential obtained, its life checked, the audit
- * record accepted by a store, and only then the answer released (P1). A refusal of a verified caller is recorded too;
- * when no store takes that record, it is logged and the refusal still stands.
+ * record accepted by a store, and only then the answer released (P1). A refusal of a verified caller is recorded too.
  *
  * @throws BrokerError with the code that the caller sees.
  */
-export function createIssue({ grants, policyHash, writeAudit, clock, log }: IssueOptions): Issue {
-  const recordOf = ({ caller, target, correlationId }: IssueRequest): Omit<AuditRecord, 'decision'> => ({
-    at: clock(),
-    correlationId,
-    caller: {
-      issuer: caller.issuer,
-      class: caller.class,
-      tenantId: caller.tenantId,
-      objectId: caller.objectId,
-      appId: caller.appId,
-      subject: caller.subject,
-      tokenId: caller.tokenId,
-    },
-    target: nameTarget(target),
-    policyHash,
-  });
-
-  const refuse = async (request: IssueRequest, error: BrokerError, permit: Permit | undefined): Promise<never> => {
-    try {
-      await writeAudit({
-        ...recordOf(request),
-        decision: 'refused',
-        code: error.code,
-        ...(error.reason === undefined ? {} : { reason: error.reason }),
-        ...(permit === undefined ? {} : { grant: permit.grant }),
-      });
-    } catch (failure) {
-      log.error('refusal_not_audited', { correlationId: request.correlationId, error: nameError(failure) });
-    }
-    throw error;
-  };
-
+export function createIssue({ grants, policyHash, writeAudit, refuse, clock }: IssueOptions): Issue {
   const recordIssue = (
-    request: IssueRequest,
+    asked: Asked,
     { grant }: Permit,
     { credential, expiresOn, identity }: Obtained<unknown>,
   ): Promise<void> => {
     const tokenId = readTokenId(credential);
     return writeAudit({
-      ...recordOf(request),
+      ...recordOf(asked, policyHash, clock()),
       decision: 'issued',
       grant,
       identity,
@@ -143,16 +111,16 @@ export function createIssue({ grants, policyHash, writeAudit, clock, log }: Issu
   };
 
   return async (request, obtain) => {
-    const decision = grants.decide(request.caller, request.target);
-    if (!decision.allowed) {
-      return refuse(request, new BrokerError(decision.code, { reason: decision.reason }), undefined);
-    }
+    const { caller, correlationId } = request;
+    const asked = { caller, correlationId, target: nameTarget(request.target) };
+    const decision = grants.decide(caller, request.target);
+    if (!decision.allowed) return refuse(asked, new BrokerError(decision.code, { reason: decision.reason }));
     const { permit } = decision;
     try {
       for (let left = TRIES; left > 0; left--) {
         const obtained = await obtain(request.target, permit);
         checkLife(obtained.expiresOn, permit, request.minRemainingSeconds, clock());
-        await recordIssue(request, permit, obtained);
+        await recordIssue(asked, permit, obtained);
         // The record may have taken a while.
         checkLife(obtained.expiresOn, permit, undefined, clock());
         if (obtained.refreshBy === undefined || clock() < obtained.refreshBy) return obtained.answer;
@@ -160,7 +128,7 @@ export function createIssue({ grants, policyHash, writeAudit, clock, log }: Issu
       throw new BrokerError('audit_unavailable', { reason: 'record_took_too_long', retryAfterSeconds: 5 });
     } catch (thrown) {
       const error = toBrokerError(thrown);
-      return isRefusal(error) ? refuse(request, error, permit) : Promise.reject(error);
+      return isRefusal(error) ? refuse({ ...asked, grant: permit.grant }, error) : Promise.reject(error);
     }
   };
 }

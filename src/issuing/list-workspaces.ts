@@ -1,8 +1,10 @@
 import type { Caller } from '../callers/caller.ts';
 import { BrokerError } from '../errors.ts';
-import type { EndpointCatalogue, FetchedWorkspace } from '../freshness/endpoint-catalogue.ts';
+import type { EndpointCatalogue } from '../freshness/endpoint-catalogue.ts';
+import type { FetchedWorkspace } from '../freshness/fetched-workspaces.ts';
 import type { Grants } from '../grants/compile.ts';
 import type { Target } from '../grants/target.ts';
+import type { Refuse } from './refuse.ts';
 
 export interface WorkspaceListing {
   name: string;
@@ -11,7 +13,7 @@ export interface WorkspaceListing {
   endpoints: { name: string; token: boolean; key: boolean }[];
 }
 
-export type ListWorkspaces = (caller: Caller) => Promise<WorkspaceListing[]>;
+export type ListWorkspaces = (caller: Caller, correlationId: string) => Promise<WorkspaceListing[]>;
 
 export interface ListWorkspacesOptions {
   grants: Grants;
@@ -19,10 +21,17 @@ export interface ListWorkspacesOptions {
   names: readonly string[];
   workspaces: ReadonlyMap<string, FetchedWorkspace>;
   catalogue: Pick<EndpointCatalogue, 'list'>;
+  refuse: Refuse;
 }
 
 /** Tells a caller what it may obtain, and nothing about the rest. */
-export function createListWorkspaces({ grants, names, workspaces, catalogue }: ListWorkspacesOptions): ListWorkspaces {
+export function createListWorkspaces({
+  grants,
+  names,
+  workspaces,
+  catalogue,
+  refuse,
+}: ListWorkspacesOptions): ListWorkspaces {
   const endpointsFor = async (name: string, caller: Caller, allows: (target: Target) => boolean) => {
     const from = workspaces.get(name);
     // Nothing is asked of Azure for a caller who has no grant there.
@@ -44,8 +53,13 @@ export function createListWorkspaces({ grants, names, workspaces, catalogue }: L
       .sort((a, b) => a.name.localeCompare(b.name, 'en'));
   };
 
-  return async (caller) => {
-    if (grants.denies(caller)) throw new BrokerError('caller_denied', { reason: 'denied' });
+  return async (caller, correlationId) => {
+    if (grants.denies(caller)) {
+      return refuse(
+        { caller, correlationId, target: 'workspaces' },
+        new BrokerError('caller_denied', { reason: 'denied' }),
+      );
+    }
     const allows = (target: Target) => grants.decide(caller, target).allowed;
     const listings = await Promise.all(
       names.map(

@@ -5,6 +5,8 @@ import { sandboxPolicy, startTestBroker, type TestBroker } from '../support/brok
 const TOKEN = '/workspaces/prod/endpoints/fraud-aml/token';
 const WORKSPACE = '/workspaces/prod/token';
 
+const unknownKeyHeader = Buffer.from('{"alg":"RS256","typ":"JWT","kid":"nobody"}').toString('base64url');
+
 const applicationAnswer = z.looseObject({ passwordCredentials: z.array(z.looseObject({ keyId: z.guid() })) });
 const passwordAnswer = z.looseObject({ secretText: z.string() });
 
@@ -178,6 +180,32 @@ describe('while Azure is out of reach', () => {
     }
   });
 
+  it('published keys in hand serve on while Entra does not answer, and readiness stays 200', async () => {
+    const other = await broker.anotherInstance();
+    try {
+      expect((await other.post(TOKEN, { token })).status).toBe(200);
+      await broker.fault({ service: 'entra', status: 503 });
+      await other.post(TOKEN, { token: `${unknownKeyHeader}${token.slice(token.indexOf('.'))}` });
+      expect((await other.post(TOKEN, { token })).status).toBe(200);
+      expect((await other.get('/health/ready')).status).toBe(200);
+    } finally {
+      await other.stop();
+    }
+  });
+
+  it('readiness says degraded while Azure ML does not answer', async () => {
+    await broker.fault({ service: 'arm', status: 503 });
+    const other = await broker.anotherInstance();
+    try {
+      expect(await other.get('/health/ready')).toMatchObject({
+        status: 200,
+        body: { status: 'degraded', parts: { machineLearning: 'degraded' } },
+      });
+    } finally {
+      await other.stop();
+    }
+  });
+
   it('readiness is 503 without published keys, and callers get upstream_unavailable', async () => {
     await broker.fault({ service: 'entra', match: 'keys', status: 503 });
     const other = await broker.anotherInstance();
@@ -186,6 +214,60 @@ describe('while Azure is out of reach', () => {
       expect(await other.post(TOKEN, { token })).toMatchObject({ status: 503, body: { code: 'upstream_unavailable' } });
     } finally {
       await other.stop();
+    }
+  });
+});
+
+describe('what changes between two looks', () => {
+  it('P7: an endpoint deleted since the last look is not granted; one whose mode changed is in the wrong mode', async () => {
+    const broker = await startTestBroker({ settings: { ENDPOINT_LOOK_SECONDS: '3600' } });
+    try {
+      const token = await broker.sandbox.callerToken();
+      const key = '/workspaces/prod/endpoints/fraud-scorer/key';
+      const endpoint = { workspace: 'prod', endpoint: 'fraud-scorer' };
+      const operate = (name: string, more = {}) =>
+        broker.sandbox.control('POST', `/operations/${name}`, { ...endpoint, ...more });
+      expect((await broker.post(key, { token })).status).toBe(200);
+      expect((await operate('set-auth-mode', { authMode: 'aml_token' })).ok).toBe(true);
+      expect(await broker.post(key, { token })).toMatchObject({ status: 409, body: { code: 'wrong_auth_mode' } });
+      expect((await operate('delete-endpoint')).ok).toBe(true);
+      expect(await broker.post('/workspaces/prod/endpoints/fraud-scorer/token', { token })).toMatchObject({
+        status: 403,
+        body: { code: 'not_granted' },
+      });
+      expect((await operate('recreate-endpoint')).ok).toBe(true);
+    } finally {
+      await broker.stop();
+    }
+  });
+
+  it('P7: a secret that is absent is told as identity_not_ready', async () => {
+    const broker = await startTestBroker();
+    try {
+      const gone = await broker.sandbox.control('POST', '/operations/delete-secret', { name: 'trainer-password' });
+      expect(gone.ok).toBe(true);
+      const token = await broker.sandbox.callerToken();
+      const answer = await broker.post(WORKSPACE, { token });
+      expect(answer).toMatchObject({ status: 503, body: { code: 'identity_not_ready' } });
+      expect(answer.headers.get('retry-after')).toBe('10');
+    } finally {
+      await broker.stop();
+    }
+  });
+
+  it('a token table that could not be made at start is made by the first token that needs it', async () => {
+    const broker = await startTestBroker();
+    try {
+      await broker.fault({ service: 'tables', status: 503 });
+      const late = await broker.anotherInstance();
+      expect(await late.get('/health/ready')).toMatchObject({ body: { parts: { tokenStore: 'degraded' } } });
+      await broker.clearFaults();
+      const token = await broker.sandbox.callerToken();
+      expect((await late.post(TOKEN, { token })).status).toBe(200);
+      await vi.waitFor(async () => expect(await broker.calls(/^PUT .*endpointtokens/)).not.toHaveLength(0), 10_000);
+      await late.stop();
+    } finally {
+      await broker.stop();
     }
   });
 });

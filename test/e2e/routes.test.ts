@@ -374,7 +374,15 @@ describe('GET /health/ready', () => {
     expect(answer.status).toBe(200);
     expect(answer.body).toEqual({
       status: 'ok',
-      parts: { callerKeys: 'ok', auditStore: 'ok', tokenStore: 'ok', tokenCacheKey: 'ok', identities: 'ok' },
+      parts: {
+        callerKeys: 'ok',
+        auditStore: 'ok',
+        tokenStore: 'ok',
+        tokenCacheKey: 'ok',
+        keyVault: 'ok',
+        identities: 'ok',
+        machineLearning: 'ok',
+      },
     });
   });
 });
