@@ -1,7 +1,7 @@
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build as bundle } from 'esbuild';
+import { build as bundle, stop } from 'esbuild';
 
 const root = path.resolve(import.meta.dirname, '..');
 
@@ -35,6 +35,8 @@ export async function build(): Promise<void> {
     legalComments: 'none',
     write: false,
   });
+  // The bundler's own process would stay as long as ours.
+  await stop();
   await mkdir(path.join(outdir, 'chunks'), { recursive: true });
   // Chunks before the entry that names them.
   for (const { path: file, contents } of outputFiles.toSorted((a, b) => b.path.length - a.path.length)) {
