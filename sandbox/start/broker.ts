@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startHost } from '../host/start-host.ts';
 import type { Lifetime } from './lifetime.ts';
@@ -7,6 +8,8 @@ export const APP_FOLDER = fileURLToPath(new URL('../..', import.meta.url));
 const POLICY = fileURLToPath(new URL('../broker.yaml', import.meta.url));
 
 const READY_MS = 20_000;
+/** A broken configuration does not mend itself; its answers can be looked at for this long. */
+const BROKEN_MS = 5000;
 const RETRY_MS = 100;
 const LAST_LINES = 20;
 const SIGNAL_MS = 200;
@@ -23,15 +26,27 @@ export interface BrokerOptions {
   lifetime: Lifetime;
 }
 
+/** The broker's own settings that a person may try out by setting them for the command. */
+const TRY_OUT = ['POLICY', 'TOKEN_CACHE_KEY', 'ENDPOINT_LOOK_SECONDS', 'REFRESH_AHEAD_SECONDS'] as const;
+
 /** All app settings of a broker that a person starts: those that lead to the sandbox, and who and where it is. */
-export function completeSettings(sandboxSettings: Record<string, string>, publicUrl: string): Record<string, string> {
-  return { ...sandboxSettings, PUBLIC_URL: publicUrl, BROKER_ROLE: 'all', POLICY };
+export function completeSettings(
+  sandboxSettings: Record<string, string>,
+  publicUrl: string,
+  environment: Record<string, string | undefined>,
+): Record<string, string> {
+  const tried = TRY_OUT.flatMap((name) => {
+    const value = environment[name];
+    return value === undefined || value === '' ? [] : [[name, name === 'POLICY' ? resolve(value) : value] as const];
+  });
+  return { ...sandboxSettings, PUBLIC_URL: publicUrl, BROKER_ROLE: 'all', POLICY, ...Object.fromEntries(tried) };
 }
 
 /** Starts the built broker under the development host and resolves with its URLs when `/health/ready` answers 200. */
 export async function startBroker(options: BrokerOptions): Promise<{ broker: string; brokerTls: string }> {
   const { settings, port, tlsPort, tls, log, logFile, lifetime } = options;
   const lines: string[] = [];
+  const problems: string[] = [];
   const host = await startHost({
     appFolder: APP_FOLDER,
     settings,
@@ -40,6 +55,8 @@ export async function startBroker(options: BrokerOptions): Promise<{ broker: str
     tls,
     onOutput(line) {
       lines.push(line);
+      const problem = /"event":"config_problem","problem":"(.*)"\}$/.exec(line)?.[1];
+      if (problem !== undefined) problems.push(`  ${problem}`);
       if (lines.length > LAST_LINES) lines.shift();
       log(line);
     },
@@ -50,14 +67,19 @@ export async function startBroker(options: BrokerOptions): Promise<{ broker: str
     },
   });
   lifetime.onEnd(() => host.stop());
-  await untilReady(host.url, logFile);
+  try {
+    await untilReady(host.url, logFile, () => (problems.length === 0 ? READY_MS : BROKEN_MS));
+  } catch (error) {
+    if (problems.length === 0) throw error;
+    throw new Error(`The broker's configuration is broken. Mend it and start again:\n${problems.join('\n')}`);
+  }
   return { broker: host.url, brokerTls: host.tlsUrl };
 }
 
-async function untilReady(url: string, logFile: string): Promise<void> {
-  const deadline = performance.now() + READY_MS;
+async function untilReady(url: string, logFile: string, patienceMs: () => number): Promise<void> {
+  const begun = performance.now();
   let last = 'none';
-  while (performance.now() < deadline) {
+  while (performance.now() - begun < patienceMs()) {
     try {
       const response = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(READY_MS) });
       const body = await response.text();

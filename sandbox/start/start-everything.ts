@@ -31,19 +31,19 @@ export async function startEverything({ withBroker, environment, print, lifetime
   const starting = startSandbox({ folder: files.folder, settings, firstPort: settings.sandboxPort });
   lifetime.onEnd(async () => (await starting).stop());
   const [sandbox] = await Promise.all([starting, build()]);
-  if (withBroker) await finishWithBroker(settings, sandbox, files, print, lifetime);
-  else await finishWithoutBroker(settings, sandbox, files, print, lifetime);
+  const finish = withBroker ? finishWithBroker : finishWithoutBroker;
+  await finish({ settings, sandbox, files, environment, print, lifetime });
 }
 
-async function finishWithBroker(
-  settings: SandboxSettings,
-  sandbox: Sandbox,
-  files: RunFiles,
-  print: (text: string) => void,
-  lifetime: Lifetime,
-): Promise<void> {
+interface Started extends Pick<StartOptions, 'environment' | 'print' | 'lifetime'> {
+  settings: SandboxSettings;
+  sandbox: Sandbox;
+  files: RunFiles;
+}
+
+async function finishWithBroker({ settings, sandbox, files, environment, print, lifetime }: Started): Promise<void> {
   const tlsPort = settings.sandboxPort || (await findFreePort());
-  const values = completeSettings(sandbox.brokerSettings(), `https://localhost:${tlsPort}`);
+  const values = completeSettings(sandbox.brokerSettings(), `https://localhost:${tlsPort}`, environment);
   files.writeSettings(values);
   const logFile = join(files.folder, BROKER_LOG_FILE);
   const urls = await startBroker({
@@ -61,13 +61,7 @@ async function finishWithBroker(
   print(greetingWithBroker({ ...urls, endpoints: sandbox.endpoints, logFile }));
 }
 
-async function finishWithoutBroker(
-  settings: SandboxSettings,
-  sandbox: Sandbox,
-  files: RunFiles,
-  print: (text: string) => void,
-  lifetime: Lifetime,
-): Promise<void> {
+async function finishWithoutBroker({ settings, sandbox, files, environment, print, lifetime }: Started): Promise<void> {
   const { sandboxPort, brokerPort } = settings;
   const storage = await startCoreToolsStorage({
     folder: resolve(files.folder),
@@ -79,7 +73,7 @@ async function finishWithoutBroker(
   files.writeSettings({
     FUNCTIONS_WORKER_RUNTIME: 'node',
     AzureWebJobsStorage: storage.connectionString,
-    ...completeSettings(sandbox.brokerSettings(), broker),
+    ...completeSettings(sandbox.brokerSettings(), broker, environment),
   });
   files.writeEndpoints({ broker, ...sandbox.endpoints, caCertificate: sandbox.caCertificate });
   const settingsFile = join(files.folder, SETTINGS_FILE);

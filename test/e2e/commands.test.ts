@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -211,6 +211,15 @@ describe('npm start and what may go wrong', () => {
     expect(command.output().trim()).toMatch(new RegExp(`^Port ${port} is in use\\. .*BROKER_PORT`));
     await expectAllGone(command, 1000);
     expect(existsSync(project.runFile('endpoints.json'))).toBe(false);
+  });
+
+  it('lists every problem of a policy to try out, each with its line, and leaves nothing running', async () => {
+    writeFileSync(join(project.folder, 'mine.yaml'), 'issuers: {}\nsurprise: true\n');
+    const settings = { POLICY: 'mine.yaml', SANDBOX_PORT: '0', BROKER_PORT: '0' };
+    const command = project.run(process.execPath, ['sandbox/start.ts'], settings);
+    expect((await command.ended).code).toBe(1);
+    expect(command.output()).toContain('line 2: surprise: is not a known key');
+    await expectAllGone(command, 1000);
   });
 
   it('names a busy port of the sandbox and the setting that changes it', async () => {
