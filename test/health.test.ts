@@ -1,9 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import { createHealth, type Part, type Report } from '../src/health.ts';
+import type { UpstreamKind } from '../src/errors.ts';
+import { createHealth, type Part, type Report, type State, watch } from '../src/health.ts';
+import { upstream } from './support/builders.ts';
 import { createMovableClock } from './support/clock.ts';
-import { createDeferred, settle } from './support/ports.ts';
+import { createDeferred, rejectionOf, settle } from './support/ports.ts';
 
-const allOk = { callerKeys: 'ok', auditStore: 'ok', tokenStore: 'ok', tokenCacheKey: 'ok', identities: 'ok' };
+const allOk = {
+  callerKeys: 'ok',
+  auditStore: 'ok',
+  tokenStore: 'ok',
+  tokenCacheKey: 'ok',
+  keyVault: 'ok',
+  identities: 'ok',
+  machineLearning: 'ok',
+};
 
 /** Every part works and reports, unless its entry in `failing` says otherwise. */
 function setUp() {
@@ -12,7 +22,7 @@ function setUp() {
   const tried: Part[] = [];
   const probe = (part: Part) => async () => {
     tried.push(part);
-    health.report(part, !failing.has(part));
+    health.report(part, failing.has(part) ? 'down' : 'ok');
     if (failing.has(part)) throw new Error('no');
   };
   const probes: Record<Part, () => Promise<unknown>> = {
@@ -20,7 +30,9 @@ function setUp() {
     auditStore: probe('auditStore'),
     tokenStore: probe('tokenStore'),
     tokenCacheKey: probe('tokenCacheKey'),
+    keyVault: probe('keyVault'),
     identities: probe('identities'),
+    machineLearning: probe('machineLearning'),
   };
   const health = createHealth({ probes, clock: time.clock });
   return { time, failing, tried, probes, health };
@@ -48,10 +60,10 @@ describe('readiness', () => {
       { ready: true, parts: allOk },
     ]);
     expect(await health.readiness()).toEqual({ ready: true, parts: allOk });
-    expect(tried.sort()).toEqual(['auditStore', 'callerKeys', 'identities', 'tokenCacheKey', 'tokenStore']);
+    expect(tried.sort()).toEqual(Object.keys(allOk).sort());
   });
 
-  it.each<Part>(['tokenStore', 'tokenCacheKey', 'identities'])(
+  it.each<Part>(['tokenStore', 'tokenCacheKey', 'keyVault', 'identities', 'machineLearning'])(
     'is true without %s, which reads degraded',
     async (part) => {
       const { health, failing } = setUp();
@@ -69,18 +81,18 @@ describe('readiness', () => {
   it('tells the last known state, not a new trial', async () => {
     const { health, tried } = setUp();
     await health.readiness();
-    health.report('auditStore', false);
+    health.report('auditStore', 'down');
     expect(await health.readiness()).toMatchObject({ ready: false, parts: { auditStore: 'degraded' } });
-    health.report('auditStore', true);
+    health.report('auditStore', 'ok');
     expect(await health.readiness()).toEqual({ ready: true, parts: allOk });
-    expect(tried).toHaveLength(5);
+    expect(tried).toHaveLength(7);
   });
 
   it('counts a probe that throws before anybody reports as a failure of the part', async () => {
     const { health, probes } = setUp();
     probes.callerKeys = () => Promise.reject(new Error('no'));
     expect(await health.readiness()).toMatchObject({ ready: false, parts: { callerKeys: 'degraded' } });
-    health.report('callerKeys', true, 'tenant-1');
+    health.report('callerKeys', 'ok', 'tenant-1');
     expect(await health.readiness()).toEqual({ ready: true, parts: allOk });
   });
 
@@ -133,42 +145,103 @@ describe('a part that fails and that nobody uses', () => {
     time.advance(3600);
     await health.readiness();
     await settle();
-    expect(tried).toHaveLength(6);
+    expect(tried).toHaveLength(8);
   });
 });
 
 describe('several members of a part', () => {
-  const withMembers = (part: Part, states: Record<string, boolean>) => {
+  const withMembers = (part: Part, states: Record<string, State>) => {
     const world = setUp();
     const report: Report = (...told) => world.health.report(...told);
     world.probes[part] = async () => {
-      for (const [member, ok] of Object.entries(states)) report(part, ok, member);
+      for (const [member, state] of Object.entries(states)) report(part, state, member);
     };
     return world.health.readiness();
   };
 
   it('are degraded when one fails, and ready as long as one works', async () => {
-    expect(await withMembers('auditStore', { 'audit 1': false, 'audit 2': true })).toEqual({
+    expect(await withMembers('auditStore', { 'audit 1': 'down', 'audit 2': 'ok' })).toEqual({
       ready: true,
       parts: { ...allOk, auditStore: 'degraded' },
     });
-    expect(await withMembers('callerKeys', { 'tenant-1': true, 'tenant-2': false })).toEqual({
+    expect(await withMembers('callerKeys', { 'tenant-1': 'ok', 'tenant-2': 'down' })).toEqual({
       ready: true,
       parts: { ...allOk, callerKeys: 'degraded' },
     });
   });
 
   it('are not ready when all fail', async () => {
-    expect(await withMembers('auditStore', { 'audit 1': false, 'audit 2': false })).toMatchObject({ ready: false });
+    expect(await withMembers('auditStore', { 'audit 1': 'down', 'audit 2': 'down' })).toMatchObject({ ready: false });
   });
 
   it('are each known by their last report', async () => {
     const { health } = setUp();
     await health.readiness();
-    health.report('identities', false, 'reader');
-    health.report('identities', true, 'trainer');
+    health.report('identities', 'down', 'reader');
+    health.report('identities', 'ok', 'trainer');
     expect(await health.readiness()).toMatchObject({ parts: { identities: 'degraded' } });
-    health.report('identities', true, 'reader');
+    health.report('identities', 'ok', 'reader');
     expect(await health.readiness()).toMatchObject({ parts: { identities: 'ok' } });
+  });
+
+  it.each<Part>(['callerKeys', 'auditStore'])(
+    'of %s that still serve keep the broker ready, and read degraded',
+    async (part) => {
+      const degraded = { ...allOk, [part]: 'degraded' };
+      expect(await withMembers(part, { first: 'degraded' })).toEqual({ ready: true, parts: degraded });
+      expect(await withMembers(part, { first: 'down', second: 'degraded' })).toEqual({ ready: true, parts: degraded });
+    },
+  );
+});
+
+describe('a degraded part', () => {
+  it('is tried again like one that is down', async () => {
+    const { health, tried, time } = setUp();
+    await health.readiness();
+    health.report('callerKeys', 'degraded');
+    time.advance(10);
+    await health.readiness();
+    await settle();
+    expect(tried.filter((part) => part === 'callerKeys')).toHaveLength(2);
+    expect(await health.readiness()).toEqual({ ready: true, parts: allOk });
+  });
+});
+
+describe('watch', () => {
+  const setUpWatch = (...member: [string?]) => {
+    const reports: unknown[][] = [];
+    return { reports, watched: watch((...told) => reports.push(told), 'machineLearning', ...member) };
+  };
+
+  it('hands on the result and reports ok', async () => {
+    const { reports, watched } = setUpWatch();
+    expect(await watched(async () => 'the result')).toBe('the result');
+    expect(reports).toEqual([['machineLearning', 'ok', undefined]]);
+  });
+
+  it.each<[UpstreamKind, State]>([
+    ['not_found', 'ok'],
+    ['conflict', 'ok'],
+    ['forbidden', 'down'],
+    ['credential_refused', 'down'],
+    ['throttled', 'down'],
+    ['unavailable', 'down'],
+    ['unexpected', 'down'],
+  ])('hands on %s as it is and reports %s', async (kind, state) => {
+    const { reports, watched } = setUpWatch('reader');
+    const failure = upstream(kind);
+    expect(await rejectionOf(watched(() => Promise.reject(failure)))).toBe(failure);
+    expect(reports).toEqual([['machineLearning', state, 'reader']]);
+  });
+
+  it('reports down for a fault of our own, also one that is thrown at once', async () => {
+    const { reports, watched } = setUpWatch();
+    const bug = new TypeError('a bug');
+    const broken = () => {
+      throw bug;
+    };
+    expect(await rejectionOf(watched(() => Promise.reject(bug)))).toBe(bug);
+    expect(await rejectionOf(watched(broken))).toBe(bug);
+    expect(reports.map(([, state]) => state)).toEqual(['down', 'down']);
   });
 });

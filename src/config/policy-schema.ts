@@ -6,7 +6,7 @@ import { durationSeconds } from './duration.ts';
 const name = z
   .string()
   .regex(
-    /^[a-zA-Z0-9][a-zA-Z0-9-]{0,62}$/,
+    /^(?!\d+$)[a-zA-Z0-9][a-zA-Z0-9-]{0,62}$/,
     'must be letters, digits and hyphens, at most 63, not starting with a hyphen and not a mere number',
   );
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml';
+import { type Document, isAlias, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type * as z from 'zod';
 import { crossCheckPolicy, type Declared } from './cross-checks.ts';
 import { type Located, lineOf, locateIssue } from './locate.ts';
@@ -37,8 +37,10 @@ function findProtoKeys(document: Document, lines: LineCounter): Located[] {
   const found: Located[] = [];
   visit(document, {
     Pair(_key, { key }) {
-      if (!isScalar(key) || key.value !== '__proto__') return;
-      found.push({ line: lines.linePos(key.range?.[0] ?? 0).line, text: '__proto__: is not a name' });
+      const named = isAlias(key) ? key.resolve(document) : key;
+      if (!isScalar(named) || named.value !== '__proto__') return;
+      const offset = isNode(key) ? key.range?.[0] : undefined;
+      found.push({ line: lines.linePos(offset ?? 0).line, text: '__proto__: is not a name' });
     },
   });
   return found;

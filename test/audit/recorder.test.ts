@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createRecorder } from '../../src/audit/recorder.ts';
+import { createRecorder, tryEachStore } from '../../src/audit/recorder.ts';
 import { aRecord, upstream } from '../support/builders.ts';
 import { createDeferred, createLogSpy, createMemoryAuditStore, rejectionOf, settle } from '../support/ports.ts';
 
@@ -9,12 +9,13 @@ function setUp(storeCount = 1) {
   if (first === undefined) throw new Error('at least one store is needed');
   const { log, lines } = createLogSpy();
   const reports: string[] = [];
-  const write = createRecorder({
+  const options = {
     stores,
     log,
-    report: (ok, store) => reports.push(`${store} ${ok ? 'ok' : 'failed'}`),
-  });
-  return { write, first, second: second ?? first, lines, reports };
+    report: (ok: boolean, store: string) => reports.push(`${store} ${ok ? 'ok' : 'failed'}`),
+  };
+  const write = createRecorder(options);
+  return { options, write, first, second: second ?? first, lines, reports };
 }
 
 const record = (serial: number) => aRecord({ correlationId: `correlation-${serial}` });
@@ -137,5 +138,45 @@ describe('the recorder', () => {
     await rejectionOf(write(aRecord({ correlationId: 'correlation-of-the-record', tokenSha256: 'the-hash' })));
     expect(lines).toEqual([expect.stringContaining('TypeError')]);
     expect(lines.join()).not.toMatch(/the-text-of-the-error|the-hash/);
+  });
+});
+
+describe('tryEachStore', () => {
+  const checked = aRecord({ decision: 'checked' });
+
+  it('writes the record to every store and reports each', async () => {
+    const { options, first, second, reports, lines } = setUp(2);
+    await tryEachStore(options, checked);
+    expect([first.batches, second.batches]).toEqual([[[checked]], [[checked]]]);
+    expect(reports.sort()).toEqual(['audit 1 ok', 'audit 2 ok']);
+    expect(lines).toEqual([]);
+  });
+
+  it.each([0, 1])('tells which store does not accept (%d), and tries the other all the same', async (broken) => {
+    const { options, first, second, reports, lines } = setUp(2);
+    const [failing, working] = broken === 0 ? [first, second] : [second, first];
+    failing.fault = upstream('forbidden', { service: 'audit store', status: 403 });
+    await tryEachStore(options, checked);
+    expect(working.batches).toEqual([[checked]]);
+    expect(reports.sort()).toEqual([`${failing.name} failed`, `${working.name} ok`].sort());
+    expect(lines).toEqual([expect.stringMatching(new RegExp(`^error .*"audit_store_failed".*"${failing.name}"`))]);
+  });
+
+  it('does not reject when no store accepts: the reports tell', async () => {
+    const { options, first, reports } = setUp();
+    first.fault = upstream('unavailable');
+    await expect(tryEachStore(options, checked)).resolves.toBeUndefined();
+    expect(reports).toEqual(['audit 1 failed']);
+  });
+
+  it('does not wait for one store before it tries the next', async () => {
+    const { options, first, second } = setUp(2);
+    const gate = createDeferred();
+    first.before = () => gate.promise;
+    const tried = tryEachStore(options, checked);
+    await settle();
+    expect(second.batches).toEqual([[checked]]);
+    gate.resolve();
+    await tried;
   });
 });

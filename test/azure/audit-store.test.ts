@@ -8,12 +8,17 @@ import { rejectionOf } from '../support/ports.ts';
 /** What was written: `create` or `transaction`, the table, and the rows. */
 type Write = ['create' | 'transaction', string, object[]];
 
+/** How a transaction of so many rows is answered, row by row. */
+type RowStatuses = (rows: number) => number[];
+
 class RecordingTable extends TableClient {
   readonly writes: Write[];
+  readonly rowStatuses: RowStatuses;
 
-  constructor(name: string, writes: Write[]) {
+  constructor(name: string, writes: Write[], rowStatuses: RowStatuses) {
     super('https://account.table.core.windows.net', name, { getToken: async () => null });
     this.writes = writes;
+    this.rowStatuses = rowStatuses;
   }
 
   override async createEntity<T extends object>(entity: TableEntity<T>) {
@@ -27,12 +32,14 @@ class RecordingTable extends TableClient {
       return entity;
     });
     this.writes.push(['transaction', this.tableName, rows]);
-    return { status: 202, subResponses: [], getResponseForEntity: () => undefined };
+    const subResponses = this.rowStatuses(rows.length).map((status) => ({ status }));
+    return { status: 202, subResponses, getResponseForEntity: () => undefined };
   }
 }
 
 interface FakeTables extends Tables {
   writes: Write[];
+  rowStatuses: RowStatuses;
   existing: string[];
   /** `ensure audit202611`, `drop …`, in their order. */
   kept: string[];
@@ -47,10 +54,11 @@ function createFakeTables(existing: string[] = []): FakeTables {
   };
   const tables: FakeTables = {
     writes,
+    rowStatuses: (rows) => Array(rows).fill(204),
     existing,
     kept: [],
     fault: undefined,
-    table: (name) => new RecordingTable(name, writes),
+    table: (name) => new RecordingTable(name, writes, tables.rowStatuses),
     ensure: (name) => keep(`ensure ${name}`),
     drop: (name) => keep(`drop ${name}`),
     list: async (prefix) => tables.existing.filter((name) => name.startsWith(prefix)),
@@ -67,7 +75,7 @@ function setUp() {
     instanceId: 'instance-1',
     newId: () => `id-${++serial}`,
   });
-  return { store, writes: tables.writes };
+  return { store, tables, writes: tables.writes };
 }
 
 const at = (text: string) => new Date(text);
@@ -176,6 +184,32 @@ describe('audit rows', () => {
         rowKey: expect.stringMatching(/^[^/\\#?]{1,512}$/),
       });
     }
+  });
+
+  it.each([
+    ['201', [201, 201]],
+    ['204', [204, 204]],
+    ['either', [201, 204]],
+  ])('are accepted where Table Storage says %s for each', async (_what, statuses) => {
+    const { store, tables } = setUp();
+    tables.rowStatuses = () => statuses;
+    await expect(store.append([aRecord(), aRecord()])).resolves.toBeUndefined();
+  });
+
+  it.each([
+    ['one is refused', [204, 503]],
+    ['one is only taken for later', [202, 204]],
+    ['one is missing', [204]],
+    ['all are missing', []],
+  ])('P1: are not accepted when the answer is good as a whole and %s', async (_what, statuses) => {
+    const { store, tables } = setUp();
+    tables.rowStatuses = () => statuses;
+    expect(await rejectionOf(store.append([aRecord(), aRecord()]))).toMatchObject({
+      name: 'UpstreamError',
+      kind: 'unexpected',
+      service: 'audit store',
+      upstreamCode: 'batch_not_accepted',
+    });
   });
 
   it('are none for no records', async () => {

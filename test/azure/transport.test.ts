@@ -2,13 +2,13 @@ import { AzureMachineLearningWorkspaces } from '@azure/arm-machinelearning';
 import { type HttpClient, RestError } from '@azure/core-rest-pipeline';
 import { TableClient } from '@azure/data-tables';
 import { SecretClient } from '@azure/keyvault-secrets';
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
-import { callAzure, clientOptions, parseAnswer, toUpstreamError } from '../../src/azure/transport.ts';
+import { callAzure, clientOptions, parseAnswer, toUpstreamError, withTimeout } from '../../src/azure/transport.ts';
 import { BrokerError, UpstreamError, type UpstreamKind } from '../../src/errors.ts';
 import { nameError } from '../../src/log.ts';
 import { upstream } from '../support/builders.ts';
-import { rejectionOf } from '../support/ports.ts';
+import { createDeferred, rejectionOf } from '../support/ports.ts';
 import { answering, type Scripted } from './scripted-transport.ts';
 
 const credential = { getToken: async () => ({ token: 'secret-token', expiresOnTimestamp: Date.now() + 3_600_000 }) };
@@ -181,17 +181,66 @@ describe('toUpstreamError', () => {
     expect(toUpstreamError('service', wrapped)).toBe(own);
   });
 
-  it.each([new TypeError('a bug'), new BrokerError('internal_error'), 'text', undefined, null, 7])(
+  it.each([new RangeError('a bug'), new BrokerError('internal_error'), 'text', undefined, null, 7])(
     'leaves %j alone, which no SDK threw',
     (thrown) => {
       expect(toUpstreamError('service', thrown)).toBe(thrown);
     },
   );
 
+  it('P7: takes a TypeError for an answer of a shape that an SDK did not foresee', () => {
+    const bug = new TypeError('secret-token is not iterable');
+    const thrown = toUpstreamError('service', bug);
+    expect(thrown).toMatchObject({ name: 'UpstreamError', kind: 'unexpected', service: 'service', cause: bug });
+    expect(nameError(thrown)).not.toContain('secret-token');
+  });
+
   it('ends on a chain of causes without end', () => {
     const loop: { cause?: unknown } = {};
     loop.cause = loop;
     expect(toUpstreamError('service', loop)).toBe(loop);
+  });
+});
+
+describe('withTimeout', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('P7: gives up on a call that does not answer within 10 seconds: the service is unavailable', async () => {
+    let failure: unknown;
+    const call = rejectionOf(withTimeout('managed identity', new Promise(() => undefined))).then((error) => {
+      failure = error;
+    });
+    await vi.advanceTimersByTimeAsync(9_999);
+    expect(failure).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(1);
+    await call;
+    expect(failure).toMatchObject({
+      name: 'UpstreamError',
+      kind: 'unavailable',
+      service: 'managed identity',
+      upstreamCode: 'timeout',
+    });
+  });
+
+  it('hands on what the call brings in time, good or bad, and leaves no timer behind', async () => {
+    const failure = upstream('credential_refused');
+    const gate = createDeferred();
+    const late = withTimeout(
+      'managed identity',
+      gate.promise.then(() => 'late'),
+    );
+    expect(await withTimeout('managed identity', Promise.resolve('the token'))).toBe('the token');
+    expect(await rejectionOf(withTimeout('managed identity', Promise.reject(failure)))).toBe(failure);
+    expect(vi.getTimerCount()).toBe(1);
+    await vi.advanceTimersByTimeAsync(9_999);
+    gate.resolve();
+    expect(await late).toBe('late');
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
 

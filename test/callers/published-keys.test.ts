@@ -15,7 +15,7 @@ function createTenant(...first: JWK[]) {
   let gate: Promise<void> | undefined;
   const fetched: string[] = [];
   const warnings: string[] = [];
-  const reports: [boolean, string][] = [];
+  const reports: string[] = [];
   const keyRing = createKeyRing({
     clock: () => now,
     fetchKeys: async (tenantId) => {
@@ -29,7 +29,7 @@ function createTenant(...first: JWK[]) {
       warn: (event, fields) => warnings.push(`${event} ${fields?.ageSeconds}`),
       error: () => undefined,
     },
-    report: (ok, tenantId) => reports.push([ok, tenantId]),
+    report: (state, tenantId) => reports.push(`${state} ${tenantId}`),
   });
   return {
     fetched,
@@ -72,6 +72,28 @@ describe('the key ring', () => {
     const first = await entra.ring(tenant, 'key-1');
     entra.advance(HOUR - 1);
     expect(await entra.ring(tenant, 'key-1')).toBe(first);
+  });
+
+  it('gives the same object for a set that was fetched again unchanged, and another for a changed one', async () => {
+    const entra = createTenant(one);
+    const first = await entra.ring(tenant, 'key-1');
+    entra.advance(HOUR);
+    expect(await entra.ring(tenant, 'key-1')).toBe(first);
+    entra.advance(HOUR - 1);
+    expect(await entra.ring(tenant, 'key-1')).toBe(first);
+    expect(entra.fetched).toHaveLength(2);
+    entra.publish(one, two);
+    entra.advance(1);
+    expect(await entra.ring(tenant, 'key-1')).not.toBe(first);
+    expect(entra.fetched).toHaveLength(3);
+  });
+
+  it('P1: gives another object when a key’s text changed under its kid', async () => {
+    const entra = createTenant(one);
+    const first = await entra.ring(tenant, 'key-1');
+    entra.publish({ ...two, kid: 'key-1' });
+    entra.advance(HOUR);
+    expect(await entra.ring(tenant, 'key-1')).not.toBe(first);
   });
 
   it('keeps tenants apart', async () => {
@@ -136,10 +158,17 @@ describe('the key ring', () => {
     entra.fail(new Error('out of reach'));
     entra.advance(HOUR);
     await entra.keyIds('key-1');
-    expect(entra.reports).toEqual([
-      [true, tenant],
-      [false, tenant],
-    ]);
+    expect(entra.reports).toEqual([`ok ${tenant}`, `degraded ${tenant}`]);
+    entra.advance(23 * HOUR);
+    await entra.keyIds('key-1').catch(() => undefined);
+    expect(entra.reports).toEqual([`ok ${tenant}`, `degraded ${tenant}`, `down ${tenant}`]);
+  });
+
+  it('tells that a tenant is down while it never had its keys', async () => {
+    const entra = createTenant(one);
+    entra.fail(new Error('out of reach'));
+    await entra.keyIds('key-1').catch(() => undefined);
+    expect(entra.reports).toEqual([`down ${tenant}`]);
   });
 });
 
@@ -178,8 +207,42 @@ describe('the key ring while the issuer is unreachable', () => {
     entra.fail(new Error('out of reach'));
     await expect(entra.keyIds('key-1')).rejects.toThrow('out of reach');
     entra.fail(undefined);
-    entra.advance(30);
+    entra.advance(5);
     expect(await entra.keyIds('key-1')).toEqual(['key-1']);
+  });
+
+  it('P7: says the same failure for 5 s without asking again while it has no keys, then asks', async () => {
+    const entra = createTenant(one);
+    const failure = new Error('out of reach');
+    entra.fail(failure);
+    await expect(entra.keyIds('key-1')).rejects.toBe(failure);
+    entra.fail(undefined);
+    entra.advance(4.999);
+    for (const keyId of ['key-1', 'unknown']) await expect(entra.keyIds(keyId)).rejects.toBe(failure);
+    expect(entra.fetched).toHaveLength(1);
+    entra.advance(0.001);
+    expect(await entra.keyIds('key-1')).toEqual(['key-1']);
+    expect(entra.fetched).toHaveLength(2);
+  });
+
+  it('pauses 5 s, not 30 s, once the keys in hand are too old', async () => {
+    const entra = createTenant(one);
+    await entra.keyIds('key-1');
+    entra.fail(new Error('out of reach'));
+    entra.advance(24 * HOUR);
+    for (let call = 0; call < 3; call++) await expect(entra.keyIds('key-1')).rejects.toThrow('out of reach');
+    expect(entra.fetched).toHaveLength(2);
+    entra.fail(undefined);
+    entra.advance(5);
+    expect(await entra.keyIds('key-1')).toEqual(['key-1']);
+  });
+
+  it('the failure of one tenant does not pause another', async () => {
+    const entra = createTenant(one);
+    entra.fail(new Error('out of reach'));
+    await expect(entra.keyIds('key-1')).rejects.toThrow('out of reach');
+    entra.fail(undefined);
+    expect(await entra.keyIds('key-1', otherTenant)).toEqual(['key-1']);
   });
 
   it('takes the new set as soon as the issuer is back', async () => {

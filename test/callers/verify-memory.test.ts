@@ -32,6 +32,17 @@ describe('a verified token', () => {
     expect(await world.verify(token)).toBe(first);
   });
 
+  it('stays known when the published set was fetched again unchanged', async () => {
+    const world = createWorld(key);
+    await world.verify(await signToken(key));
+    world.advance(3500);
+    const token = await signToken(key, { exp: startSeconds + 7200 });
+    const first = await world.verify(token);
+    world.advance(100);
+    expect(await world.verify(token)).toBe(first);
+    expect(world.fetches()).toBe(2);
+  });
+
   it('is verified again after 5 minutes', async () => {
     const world = createWorld(key);
     const token = await signToken(key);

@@ -195,10 +195,21 @@ describe('the times, with a skew of 300 s', () => {
   it.each([
     ['exp 300 s ago', { exp: startSeconds - 300 }, 'expired'],
     ['exp long ago', { exp: 0 }, 'expired'],
-    ['a negative exp', { exp: -1 }, 'expired'],
     ['nbf in 301 s', { nbf: startSeconds + 301 }, 'not_yet_valid'],
     ['iat in 301 s', { iat: startSeconds + 301 }, 'issued_in_the_future'],
   ])('P1: refuse %s', async (_what, changes, reason) => {
     await expectRefusal(verifyClaims(changes), reason);
+  });
+
+  // Beyond 8.64e12 seconds a Date is invalid, and compares as neither earlier nor later than anything.
+  const noDates = [-1, 253_402_300_800, 8_640_000_000_001, Number.MAX_SAFE_INTEGER, 1e300];
+
+  it.each(['exp', 'nbf', 'iat'])('P1: refuse %s outside the years 1970 to 9999', async (name) => {
+    for (const value of noDates) await expectRefusal(verifyClaims({ [name]: value }), `claim_${name}`);
+  });
+
+  it('accept exp in the last second of the year 9999', async () => {
+    const caller = await verifyClaims({ exp: 253_402_300_799 });
+    expect(caller.expiresOn).toEqual(new Date('9999-12-31T23:59:59Z'));
   });
 });

@@ -257,3 +257,73 @@ it('reports all contradictions together, in the order of their lines', () => {
     'line 30: deny.0.appId: can never match: appId matches class app only',
   ]);
 });
+
+describe('claims that no token can have beside the rest of the matcher', () => {
+  const oid = 'e0000000-0000-4000-8000-0000000000f1';
+  const other = 'e0000000-0000-4000-8000-0000000000f9';
+  const withClaims = (rest: string, claims: string) =>
+    plant(
+      [trainsCaller, `    caller: { issuer: contoso, ${rest}, claims: { ${claims} } } #!`],
+      ...(rest.startsWith('class: user')
+        ? [['    maxLifetime: 90m', '    maxLifetime: 90m\n    bypassesConditionalAccess: true'] as const]
+        : []),
+    );
+
+  it.each([
+    ['tid', 'class: app', 'tid: 22222222-2222-4222-8222-222222222222'],
+    ['oid', `class: app, oid: ${oid}`, `oid: ${other}`],
+    ['sub', 'class: app, subject: one', 'sub: two'],
+    ['sub', 'class: app, subject: one', 'sub: ONE'],
+    ['appid', `class: app, appId: ${oid}`, `appid: ${other}`],
+    ['azp', `class: app, appId: ${oid}`, `azp: ${other}`],
+    ['idtyp', 'class: app', 'idtyp: user'],
+    ['idtyp', 'class: user', 'idtyp: app'],
+    ['scp', 'class: app', 'scp: Use'],
+  ])('are refused: %s beside { %s } as { %s }', (claim, rest, claims) => {
+    const { text, lines } = withClaims(rest, claims);
+    expect(problemsOf(text)).toEqual([
+      `line ${lines[0]}: grants.trains.caller.claims.${claim}: can never match: the rest of the matcher says otherwise`,
+    ]);
+  });
+
+  it.each([
+    ['the tenant of the issuer', 'class: app', 'tid: 11111111-1111-4111-8111-111111111111'],
+    ['the same object id', `class: app, oid: ${oid}`, `oid: ${oid}`],
+    ['the same object id in other letters', `class: app, oid: ${oid}`, `oid: ${oid.toUpperCase()}`],
+    ['an object id that nothing else names', 'class: app', `oid: ${oid}`],
+    ['the same subject', 'class: app, subject: one', 'sub: one'],
+    ['a subject that nothing else names', 'class: app', 'sub: one'],
+    ['the same client', `class: app, appId: ${oid}`, `appid: ${oid}, azp: ${oid}`],
+    ['a client that nothing else names', 'class: app', `azp: ${oid}`],
+    ['idtyp app of an app', 'class: app', 'idtyp: app'],
+    ['idtyp user of a user', 'class: user', 'idtyp: user'],
+    ['scp of a user', 'class: user', 'scp: Use'],
+    ['anything else', 'class: app', 'xms_mirid: one, count: 7, flag: true'],
+  ])('are not found in %s', (_what, rest, claims) => {
+    expect(problemsOf(withClaims(rest, claims).text)).toEqual([]);
+  });
+
+  it('are refused for operators and denied callers too', () => {
+    const { text, lines } = plant(
+      [operator, '  - { issuer: contoso, class: app, claims: { scp: Use } } #!'],
+      [denied, `  - { issuer: contoso, class: app, oid: ${oid}, claims: { oid: ${other} } } #!`],
+    );
+    expect(problemsOf(text)).toEqual([
+      `line ${lines[0]}: operators.0.claims.scp: can never match: the rest of the matcher says otherwise`,
+      `line ${lines[1]}: deny.0.claims.oid: can never match: the rest of the matcher says otherwise`,
+    ]);
+  });
+
+  it('are told each, and are not looked for in the tenant of an unknown issuer', () => {
+    const { text, lines } = plant([
+      trainsCaller,
+      '    caller: { issuer: nobody, class: app, claims: { tid: x, scp: Use, idtyp: user } } #!',
+    ]);
+    const path = `line ${lines[0]}: grants.trains.caller`;
+    expect(problemsOf(text)).toEqual([
+      `${path}.issuer: there is no issuer named nobody`,
+      `${path}.claims.scp: can never match: the rest of the matcher says otherwise`,
+      `${path}.claims.idtyp: can never match: the rest of the matcher says otherwise`,
+    ]);
+  });
+});

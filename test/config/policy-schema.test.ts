@@ -21,7 +21,7 @@ const matcherWith = (more: string) => `    caller: { issuer: contoso, class: app
 describe('a policy of the wrong shape is refused, with the line', () => {
   it.each([
     ['an unknown key at the top', ['deny:', 'denied: [] #!\ndeny:'], 'denied: is not a known key'],
-    ['__proto__ at the top', ['deny:', '__proto__: {} #!\ndeny:'], '__proto__: is not a known key'],
+    ['__proto__ at the top', ['deny:', '__proto__: {} #!\ndeny:'], '__proto__: is not a name'],
     [
       'an unknown key of an issuer',
       ['{ entraTenant', '{ jwks: x, entraTenant'],
@@ -116,6 +116,16 @@ describe('a policy of the wrong shape is refused, with the line', () => {
       /^identities\.run_ner: must be letters, digits and hyphens/,
     ],
     [
+      'a name that is a mere number, which has no place in the order of the others',
+      [runnerLine, '  7: { use: issue, managedIdentity: {} }'],
+      /^identities\.7: must be .*not a mere number/,
+    ],
+    [
+      'a grant’s name that is a mere number',
+      ['  trains:\n', '  "10": #!\n'],
+      /^grants\.10: must be .*not a mere number/,
+    ],
+    [
       'an endpoint without workspace',
       ['      - { endpointToken: prod/fraud-* }', '      - { endpointToken: fraud-* } #!'],
       /^grants\.scores\.allow\.0/,
@@ -181,7 +191,9 @@ describe('a policy of the wrong shape is refused, with the line', () => {
     else expect(where).toMatch(expected);
   });
 
-  it.each(['email', 'upn', 'preferred_username', 'unique_name', 'name', 'family_name', 'given_name'])(
+  const nameClaims = ['email', 'upn', 'preferred_username', 'unique_name', 'name', 'family_name', 'given_name'];
+
+  it.each([...nameClaims, 'Email', 'UPN', 'Preferred_Username', 'NAME'])(
     'a matcher on the name claim %s, which its holder can change',
     (claim) => {
       for (const matcher of [scoresCaller, '  - { issuer: contoso, class: app, roles: [Operator] }']) {

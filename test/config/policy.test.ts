@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { parsePolicy } from '../../src/config/policy.ts';
+import { identityNames, parsePolicy } from '../../src/config/policy.ts';
+import { aPolicy } from '../support/builders.ts';
 import { goodPolicy, plant, problemsOf } from './policy-text.ts';
 
 const tenantLine = 'entraTenant: 11111111-1111-4111-8111-111111111111';
@@ -66,6 +67,60 @@ describe('a policy', () => {
   });
 });
 
+it('names its identities by their use', () => {
+  expect([identityNames(aPolicy(), 'fetch'), identityNames(aPolicy(), 'issue')]).toEqual([['reader'], ['trainer']]);
+});
+
+describe('__proto__ as a key', () => {
+  const claims = '{ xms_mirid: one }';
+
+  // An object takes it as its prototype: a claim of this name would be demanded of nobody.
+  it.each([
+    ['plain', claims, '{ __proto__: one }'],
+    ['beside another', claims, '{ xms_mirid: one, __proto__: two }'],
+    ['in quotes', claims, '{ "__proto__": one }'],
+    ['in escapes', claims, '{ "\\u005f_proto__": one }'],
+    ['with a tag', claims, '{ !!str __proto__: one }'],
+    ['as an explicit key', claims, '{ ? __proto__ : one }'],
+    ['with an anchor', claims, '{ &name __proto__: one }'],
+  ])('P1: inside claims, written %s, never widens a grant: it is refused once', (_what, original, planted) => {
+    const { text } = plant([original, planted]);
+    expect(problemsOf(text)).toEqual(['line 25: __proto__: is not a name']);
+  });
+
+  it('P1: inside claims, written as an alias, never widens a grant', () => {
+    const { text } = plant(['roles: [Operator]', 'roles: [&name __proto__]'], [claims, '{ *name : one }']);
+    expect(problemsOf(text)).toEqual(['line 25: __proto__: is not a name']);
+  });
+
+  it.each([
+    ['an issuer', '  contoso: {', '  __proto__: { entraTenant: x } #!\n  contoso: {'],
+    ['a grant', '  trains:\n', '  __proto__: {} #!\n  trains:\n'],
+    ['a key of a grant', '    maxLifetime: 90m', '    maxLifetime: 90m\n    __proto__: { suspended: true } #!'],
+    [
+      'a key of a denied caller',
+      'oid: e0000000-0000-4000-8000-0000000000f2 }',
+      'oid: e0000000-0000-4000-8000-0000000000f2, __proto__: x } #!',
+    ],
+  ])('is refused once as %s', (_what, original, planted) => {
+    const { text, lines } = plant([original, planted]);
+    expect(problemsOf(text)).toEqual([`line ${lines[0]}: __proto__: is not a name`]);
+  });
+
+  it('is told for each place', () => {
+    const { text } = plant(
+      ['deny:', '__proto__: {}\ndeny:'],
+      [claims, '{ __proto__: one }'],
+      ['{ entraTenant', '{ __proto__: x, entraTenant'],
+    );
+    expect(problemsOf(text)).toEqual([2, 25, 29].map((line) => `line ${line}: __proto__: is not a name`));
+  });
+
+  it('may be a value', () => {
+    expect(problemsOf(plant(['roles: [Train]', 'roles: [__proto__]']).text)).toEqual([]);
+  });
+});
+
 describe('a policy that is no YAML map', () => {
   it('is refused when it is empty, naming what it needs', () => {
     for (const text of ['', '\n', '# nothing\n']) {
@@ -121,4 +176,64 @@ it('reports all problems of one policy together, in the order of their lines', (
     'line 23: grants.scores.maxLifetime: must be a whole number and a unit: s, m, h or d, for example 90m',
     'line 29: denied: is not a known key',
   ]);
+});
+
+describe('all problems of one policy', () => {
+  const workspaceEntry = '{ workspace: prod, audience: aml, identity: trainer }';
+
+  it('come together, those of the shape and those of the whole, in the order of their lines', () => {
+    const { text } = plant(
+      ['  - { issuer: contoso, class: app, roles: [Operator] }', '  - { issuer: nobody, class: app }'],
+      ['  runner: { use: issue,', '  runner: { use: both,'],
+      [prodLine, prodLine.replace('fetch: reader', 'fetch: nobody')],
+      ['    maxLifetime: 24h', '    maxLifetime: a day'],
+      [workspaceEntry, '{ workspace: lab, audience: aml, identity: trainer }'],
+      ['deny:', 'denied: []\ndeny:'],
+    );
+    expect(problemsOf(text)).toEqual([
+      'line 4: operators.0.issuer: there is no issuer named nobody',
+      expect.stringMatching(/^line 7: identities\.runner\.use: /),
+      'line 15: workspaces.prod.fetch: there is no identity named nobody',
+      'line 23: grants.scores.maxLifetime: must be a whole number and a unit: s, m, h or d, for example 90m',
+      'line 27: grants.trains.allow.0.workspace: there is no workspace named lab',
+      'line 29: denied: is not a known key',
+    ]);
+  });
+
+  it.each([
+    [
+      'identity',
+      ['      secret: trainer-password', '      secret: Ab8~Q'],
+      'line 13: identities.trainer.servicePrincipal.secret: must be the name of a Key Vault secret, not the secret',
+    ],
+    [
+      'fetch identity',
+      ['  reader: { use: fetch,', '  reader: { use: fetch, password: x,'],
+      'line 6: identities.reader.password: is not a known key',
+    ],
+    ['issuer', [tenantLine, 'entraTenant: contoso'], 'line 2: issuers.contoso.entraTenant: must be a GUID'],
+    [
+      'workspace',
+      ['workspace_name: ml-prod', 'workspace_name: m'],
+      'line 15: workspaces.prod.workspace_name: must be the name of an Azure ML workspace',
+    ],
+  ] satisfies [string, [string, string], string][])(
+    'name a broken %s once: it is not told a second time as missing where it is used',
+    (_what, change, problem) => {
+      expect(problemsOf(plant(change).text)).toEqual([problem]);
+    },
+  );
+
+  it('name a matcher that is broken, and the mistakes of the other grants', () => {
+    const { text } = plant(
+      ['oid: e0000000-0000-4000-8000-0000000000f1', 'oid: me'],
+      [workspaceEntry, '{ workspace: prod, audience: aml, identity: nobody }'],
+      ['oid: e0000000-0000-4000-8000-0000000000f2', 'oid: you'],
+    );
+    expect(problemsOf(text)).toEqual([
+      'line 19: grants.scores.caller.oid: must be a GUID',
+      'line 27: grants.trains.allow.0.identity: there is no identity named nobody',
+      'line 30: deny.0.oid: must be a GUID',
+    ]);
+  });
 });

@@ -149,6 +149,47 @@ describe('the settings', () => {
     ]);
   });
 
+  it('report wrong settings and settings that do not go together at once', () => {
+    expect(
+      problemsOf({
+        ...least,
+        BROKER_ROLE: 'admin',
+        PUBLIC_URL: 'http://broker.example.com',
+        ENTRA_URL: custom.ENTRA_URL,
+        KEY_VAULT_CHALLENGE_VERIFICATION: 'off',
+        ENDPOINT_LOOK_SECONDS: 'soon',
+      }),
+    ).toEqual([
+      'BROKER_ROLE: must be issuer, rotator or all',
+      'ENDPOINT_LOOK_SECONDS: must be a whole number from 1 to 3600',
+      'ENTRA_URL: is read only where AZURE_CLOUD is custom; remove it',
+      'KEY_VAULT_CHALLENGE_VERIFICATION: may be off only where AZURE_CLOUD is custom',
+      'PUBLIC_URL: must be an https URL',
+    ]);
+    expect(problemsOf({ ...custom, ARM_URL: undefined, TOKEN_STORE_URL: undefined })).toEqual([
+      'TOKEN_STORE_URL: is missing',
+      'ARM_URL: is needed where AZURE_CLOUD is custom',
+    ]);
+  });
+
+  it.each([
+    [{}, 'broker.yaml'],
+    [{ POLICY: '' }, 'broker.yaml'],
+    [{ POLICY: 'policies/broker.yaml' }, 'policies/broker.yaml'],
+  ])('say with %j where the policy is, also when they are broken', (env, policy) => {
+    expect(parseSettings({ ...least, ...env })).toMatchObject({ ok: true, policy, value: { policy } });
+    expect(parseSettings(env)).toMatchObject({ ok: false, policy });
+  });
+
+  it.each([
+    ['REFRESH_SCHEDULE', '0 60 * * * *'],
+    ['ROTATE_SCHEDULE', '0 0 0 L * *'],
+  ])('refuse a schedule that the Functions host does not take: %s=%s', (name, value) => {
+    expect(problemsOf({ ...least, [name]: value })).toEqual([
+      `${name}: must be an NCRONTAB text of six fields: second minute hour day month weekday`,
+    ]);
+  });
+
   it('P2: repeat no value in a problem', () => {
     const secret = 'made-up-secret-value';
     const wrong = Object.fromEntries(

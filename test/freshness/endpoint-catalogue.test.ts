@@ -176,15 +176,133 @@ describe('relist', () => {
   });
 });
 
+describe('look now', () => {
+  it('asks Azure ML whatever is remembered, and remembers the answer', async () => {
+    const { catalogue, machineLearning } = setUp();
+    await catalogue.look(from, 'fraud-aml');
+    const changed = { ...fraud, authMode: 'key' } as const;
+    machineLearning.endpoints.set('ml-prod', [changed]);
+    expect(await catalogue.look(from, 'fraud-aml')).toEqual(fraud);
+    expect(await catalogue.look(from, 'fraud-aml', 'now')).toEqual(changed);
+    expect(await catalogue.look(from, 'fraud-aml')).toEqual(changed);
+    expect(machineLearning.calls).toHaveLength(2);
+  });
+
+  it('finds that an endpoint is gone', async () => {
+    const { catalogue, machineLearning } = setUp();
+    await catalogue.relist(from);
+    machineLearning.endpoints.set('ml-prod', []);
+    expect(await catalogue.look(from, 'fraud-aml', 'now')).toBeUndefined();
+    expect(await catalogue.look(from, 'fraud-aml')).toBeUndefined();
+    expect(machineLearning.calls).toEqual(['listEndpoints ml-prod', 'getEndpoint fraud-aml']);
+  });
+
+  it('P5: is one call for concurrent callers', async () => {
+    const { catalogue, machineLearning } = setUp();
+    await Promise.all(Array.from({ length: 20 }, () => catalogue.look(from, 'fraud-aml', 'now')));
+    expect(machineLearning.calls).toHaveLength(1);
+  });
+});
+
+describe('a look while Azure ML is out of reach', () => {
+  it.each([
+    ['5 seconds', undefined, 5],
+    ['5 seconds, where Azure says less', 2, 5],
+    ['as long as Azure says', 60, 60],
+  ])('is not repeated for %s', async (_what, retryAfterSeconds, pause) => {
+    const { catalogue, machineLearning, time } = setUp();
+    await catalogue.look(from, 'fraud-aml');
+    time.advance(LOOK_SECONDS);
+    machineLearning.fault = upstream('throttled', { retryAfterSeconds });
+    for (const _caller of [1, 2, 3]) expect(await catalogue.look(from, 'fraud-aml')).toEqual(fraud);
+    time.advance(pause - 0.001);
+    await catalogue.look(from, 'fraud-aml');
+    expect(machineLearning.calls).toHaveLength(2);
+    time.advance(0.001);
+    machineLearning.fault = undefined;
+    machineLearning.endpoints.set('ml-prod', []);
+    expect(await catalogue.look(from, 'fraud-aml')).toBeUndefined();
+    expect(machineLearning.calls).toHaveLength(3);
+  });
+
+  it('is not repeated for 5 seconds where the description comes from the store', async () => {
+    const { catalogue, machineLearning, store } = setUp();
+    await store.write({ endpoint: fraud, identity: 'reader', token: anEndpointToken() });
+    machineLearning.fault = upstream('unavailable');
+    for (const _caller of [1, 2, 3]) expect(await catalogue.look(from, 'fraud-aml')).toEqual(fraud);
+    expect(machineLearning.calls).toHaveLength(1);
+    expect(store.calls).toEqual(['write', 'read']);
+  });
+});
+
 describe('list', () => {
-  it('reads once where this instance never has, then tells what was last seen', async () => {
+  it('reads once where this instance never has, then tells what was last seen for lookSeconds', async () => {
     const { catalogue, machineLearning, time } = setUp();
     expect(await catalogue.list(from)).toEqual([fraud]);
-    time.advance(3600);
     machineLearning.endpoints.set('ml-prod', []);
+    time.advance(LOOK_SECONDS - 0.001);
     expect(await catalogue.list(from)).toEqual([fraud]);
     expect(machineLearning.calls).toEqual(['listEndpoints ml-prod']);
-    await catalogue.relist(from);
+    time.advance(0.001);
     expect(await catalogue.list(from)).toEqual([]);
+    expect(machineLearning.calls).toEqual(['listEndpoints ml-prod', 'listEndpoints ml-prod']);
   });
+
+  it('is as fresh as the timer’s last round', async () => {
+    const { catalogue, machineLearning, time } = setUp();
+    await catalogue.list(from);
+    machineLearning.endpoints.set('ml-prod', []);
+    time.advance(LOOK_SECONDS - 1);
+    await catalogue.relist(from);
+    time.advance(LOOK_SECONDS - 1);
+    expect(await catalogue.list(from)).toEqual([]);
+    expect(machineLearning.calls).toHaveLength(2);
+  });
+
+  it('P5: reads again once for concurrent callers', async () => {
+    const { catalogue, machineLearning, time } = setUp();
+    await catalogue.list(from);
+    time.advance(LOOK_SECONDS);
+    await Promise.all(Array.from({ length: 20 }, () => catalogue.list(from)));
+    expect(machineLearning.calls).toHaveLength(2);
+  });
+
+  it.each([
+    ['unavailable', undefined, 5],
+    ['throttled', 60, 60],
+  ] as const)(
+    'tells the last known while Azure ML is %s, and asks again after the pause',
+    async (kind, told, pause) => {
+      const { catalogue, machineLearning, time, lines } = setUp();
+      await catalogue.list(from);
+      time.advance(LOOK_SECONDS);
+      machineLearning.fault = upstream(kind, { retryAfterSeconds: told });
+      for (const _caller of [1, 2, 3]) expect(await catalogue.list(from)).toEqual([fraud]);
+      expect(machineLearning.calls).toHaveLength(2);
+      expect(lines).toEqual([expect.stringMatching(/^warn .*"endpoints_not_listed".*"prod"/)]);
+      machineLearning.fault = undefined;
+      machineLearning.endpoints.set('ml-prod', []);
+      time.advance(pause - 0.001);
+      expect(await catalogue.list(from)).toEqual([fraud]);
+      time.advance(0.001);
+      expect(await catalogue.list(from)).toEqual([]);
+    },
+  );
+
+  it('tells the failure where nothing is known', async () => {
+    const { catalogue, machineLearning } = setUp();
+    machineLearning.fault = upstream('unavailable');
+    expect(await rejectionOf(catalogue.list(from))).toBe(machineLearning.fault);
+  });
+
+  it.each<UpstreamKind>(['forbidden', 'credential_refused', 'not_found', 'unexpected'])(
+    'does not swallow %s, even when a list is known',
+    async (kind) => {
+      const { catalogue, machineLearning, time } = setUp();
+      await catalogue.list(from);
+      time.advance(LOOK_SECONDS);
+      machineLearning.fault = upstream(kind);
+      expect(await rejectionOf(catalogue.list(from))).toBe(machineLearning.fault);
+    },
+  );
 });

@@ -71,6 +71,52 @@ describe('what other instances did', () => {
   });
 });
 
+describe('a slow store', () => {
+  it('P4: does not keep callers waiting for their token: it is written meanwhile', async () => {
+    const { tokens, machineLearning, store } = setUp();
+    const gate = createDeferred();
+    store.before = async () => (store.calls.at(-1) === 'write' ? gate.promise : undefined);
+    expect(await tokens.current(from, endpoint)).toEqual({ token: machineLearning.issued[0], stale: false });
+    expect(await tokens.current(from, endpoint)).toEqual({ token: machineLearning.issued[0], stale: false });
+    expect(store.rows.size).toBe(0);
+    gate.resolve();
+    await settle();
+    expect(store.rows.get(row)).toMatchObject({ token: machineLearning.issued[0] });
+    expect(machineLearning.calls).toHaveLength(1);
+  });
+
+  it('keeps the timer waiting, so that its process stays until the token is written', async () => {
+    const { tokens, store } = setUp();
+    const gate = createDeferred();
+    store.before = async () => (store.calls.at(-1) === 'write' ? gate.promise : undefined);
+    let done = false;
+    const round = tokens.refreshIfDue(from, endpoint).then((obtained) => {
+      done = obtained;
+    });
+    await settle();
+    expect(store.calls.at(-1)).toBe('write');
+    expect(done).toBe(false);
+    gate.resolve();
+    await round;
+    expect(done).toBe(true);
+    expect(store.rows.size).toBe(1);
+  });
+
+  it('that fails in the end is told in the log and to nobody else', async () => {
+    const { tokens, store, lines } = setUp();
+    const gate = createDeferred();
+    store.before = async () => {
+      if (store.calls.at(-1) !== 'write') return;
+      await gate.promise;
+      throw upstream('unavailable', { service: 'token store' });
+    };
+    await tokens.current(from, endpoint);
+    gate.resolve();
+    await settle();
+    expect(lines.join('\n')).toContain('token_store_write_failed');
+  });
+});
+
 describe('without the store', () => {
   it('serves from memory and fetches anew when due', async () => {
     const { tokens, machineLearning, store, time, lines } = setUp();

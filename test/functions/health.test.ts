@@ -6,7 +6,15 @@ import { createMovableClock } from '../support/clock.ts';
 import { invoke } from './invoke.ts';
 
 const get = { method: 'GET' };
-const allOk = { callerKeys: 'ok', auditStore: 'ok', tokenStore: 'ok', tokenCacheKey: 'ok', identities: 'ok' };
+const allOk = {
+  callerKeys: 'ok',
+  auditStore: 'ok',
+  tokenStore: 'ok',
+  tokenCacheKey: 'ok',
+  keyVault: 'ok',
+  identities: 'ok',
+  machineLearning: 'ok',
+};
 
 /** Readiness of a broker of which these parts fail. */
 function readyWithout(...failing: Part[]) {
@@ -20,7 +28,9 @@ function readyWithout(...failing: Part[]) {
       auditStore: probe('auditStore'),
       tokenStore: probe('tokenStore'),
       tokenCacheKey: probe('tokenCacheKey'),
+      keyVault: probe('keyVault'),
       identities: probe('identities'),
+      machineLearning: probe('machineLearning'),
     },
   });
   return invoke(
@@ -46,11 +56,14 @@ describe('GET /health/ready', () => {
     expect(answer.headers.get('cache-control')).toBe('no-store');
   });
 
-  it.each<Part>(['tokenStore', 'tokenCacheKey', 'identities'])('200 degraded without %s', async (part) => {
-    const answer = await readyWithout(part);
-    expect(answer.status).toBe(200);
-    expect(answer.body).toEqual({ status: 'degraded', parts: { ...allOk, [part]: 'degraded' } });
-  });
+  it.each<Part>(['tokenStore', 'tokenCacheKey', 'keyVault', 'identities', 'machineLearning'])(
+    '200 degraded without %s',
+    async (part) => {
+      const answer = await readyWithout(part);
+      expect(answer.status).toBe(200);
+      expect(answer.body).toEqual({ status: 'degraded', parts: { ...allOk, [part]: 'degraded' } });
+    },
+  );
 
   it.each<Part>(['callerKeys', 'auditStore'])('503 unavailable without %s', async (part) => {
     const answer = await readyWithout(part);

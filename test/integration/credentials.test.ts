@@ -1,5 +1,5 @@
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
 import {
   BROKER_IDENTITY,
@@ -12,6 +12,7 @@ import { createObtainToken, managedIdentityCredential } from '../../src/azure/cr
 import { createReadSecret } from '../../src/azure/key-vault.ts';
 import { secondsBetween } from '../../src/clock.ts';
 import type { Identity } from '../../src/config/policy-schema.ts';
+import { toBrokerError } from '../../src/errors.ts';
 import { nameError } from '../../src/log.ts';
 import { rejectionOf } from '../support/ports.ts';
 import { startAzure, type TestAzure, upstreamError, wordsOf } from './azure.ts';
@@ -162,6 +163,31 @@ describe('managed identities', () => {
   });
 });
 
+describe('a managed-identity endpoint that does not answer', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('P7: is unavailable after 10 seconds', async () => {
+    await azure.fault({ service: 'managedIdentity', delayMs: 600_000, times: 1 });
+    let failure: unknown;
+    const scope = 'https://unanswered.example/.default';
+    const asked = rejectionOf(managedIdentityCredential(undefined).getToken(scope)).then((error) => {
+      failure = error;
+    });
+    await vi.advanceTimersByTimeAsync(9_999);
+    expect(failure).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(1);
+    await asked;
+    expect(failure).toMatchObject(
+      upstreamError({ kind: 'unavailable', service: 'managed identity', upstreamCode: 'timeout' }),
+    );
+  });
+});
+
 describe('names of identities', () => {
   it.each(['absent', 'constructor', '__proto__', ''])(
     'refuses %j, which the policy does not have, without any call',
@@ -282,30 +308,50 @@ describe('service principals', () => {
   });
 
   it.each([
-    ['missing', 'no-such-secret', { kind: 'not_found', upstreamCode: 'SecretNotFound' }],
+    ['missing', 'no-such-secret', { kind: 'credential_refused', status: 404, upstreamCode: 'SecretNotFound' }],
     ['disabled', 'disabled-secret', { kind: 'forbidden', upstreamCode: 'SecretDisabled' }],
   ] as const)(
-    'P7: with a %s secret Key Vault’s answer is told, and Entra is not asked',
+    'P7: with a %s secret the identity is not ready, by what Key Vault says, and Entra is not asked',
     async (_case, secret, expected) => {
       if (expected.kind === 'forbidden') {
         await azure.operate('set-secret', { name: secret, value: 'x' });
         await azure.operate('disable-secret', { name: secret });
       }
       const obtain = obtainFor({ trainer: servicePrincipal({ secret }) });
-      await expect(obtain('trainer', armScope)).rejects.toMatchObject(
-        upstreamError({ ...expected, service: 'key vault' }),
-      );
+      const refused = await rejectionOf(obtain('trainer', armScope));
+      expect(refused).toMatchObject(upstreamError({ ...expected, service: 'key vault' }));
+      expect(toBrokerError(refused).code).toBe('identity_not_ready');
       expect(await azure.calls('entra')).toEqual([]);
     },
   );
 });
 
 describe('service principals: Entra throttles, is down or odd', () => {
+  it('P7: the Retry-After of one refusal is not told with the next', async () => {
+    const obtain = obtainTrainer();
+    await azure.fault({ service: 'entra', match: '^POST', status: 429, retryAfterSeconds: 30, times: 1 });
+    await azure.fault({ service: 'entra', match: '^POST', status: 503, times: 1 });
+    const refusals = [await rejectionOf(obtain()), await rejectionOf(obtain())];
+    expect(refusals).toMatchObject([
+      upstreamError({ kind: 'throttled', retryAfterSeconds: 30 }),
+      upstreamError({ kind: 'unavailable', retryAfterSeconds: undefined }),
+    ]);
+  });
+
+  it('P7: the Retry-After of a throttled metadata request is told too', async () => {
+    await azure.fault({ service: 'entra', match: '^GET', status: 429, retryAfterSeconds: 30 });
+    await expect(obtainTrainer()()).rejects.toMatchObject(upstreamError({ retryAfterSeconds: 30 }));
+  });
+
   it.each([
-    [{ status: 429 }, { kind: 'throttled', status: 429 }],
+    [{ status: 429 }, { kind: 'throttled', status: 429, retryAfterSeconds: undefined }],
     [
       { status: 429, retryAfterSeconds: 30 },
-      { kind: 'throttled', status: 429 },
+      { kind: 'throttled', status: 429, retryAfterSeconds: 30 },
+    ],
+    [
+      { status: 429, retryAfterSeconds: 86_400 },
+      { kind: 'throttled', status: 429, retryAfterSeconds: 3600 },
     ],
     [{ status: 500 }, { kind: 'unavailable', status: 500 }],
     [{ status: 503 }, { kind: 'unavailable', status: 503 }],

@@ -43,8 +43,10 @@ beforeAll(async () => {
 beforeEach(() => azure.reset());
 afterAll(() => azure.stop());
 
+const unwatched = <T>(call: () => Promise<T>): Promise<T> => call();
+
 /** The adapter as main.ts builds it, from the managed identities up. */
-function machineLearning({ armEndpoint = azure.endpoints.arm, clock = azure.now } = {}) {
+function machineLearning({ armEndpoint = azure.endpoints.arm, clock = azure.now, watched = unwatched } = {}) {
   const identities = {
     reader: fetchIdentity(READER_IDENTITY.clientId),
     roleless: fetchIdentity(BROKER_IDENTITY.clientId),
@@ -57,7 +59,7 @@ function machineLearning({ armEndpoint = azure.endpoints.arm, clock = azure.now 
   const { log } = createLogSpy();
   const getAppToken = createAppTokens({ identities: Object.keys(identities), obtain, clock: azure.now, log });
   const credentialOf = (identity: string) => asTokenCredential(getAppToken, identity);
-  return createMachineLearning({ armEndpoint, armScope, credentialOf, clock });
+  return createMachineLearning({ armEndpoint, armScope, credentialOf, clock, watched });
 }
 
 /** What a platform team does: makes an endpoint in the workspace dev. */
@@ -192,6 +194,7 @@ describe('tokens and keys of an endpoint', () => {
 
   it.each([
     ['names none', {}],
+    ['names 0', { refreshAfterTimeUtc: 0 }],
     ['names one after the end', { refreshAfterTimeUtc: answer.expiryTimeUtc + 1 }],
   ])('P4: takes half of the life as refreshBy where Azure %s', async (_case, more) => {
     const odd = await azure.serveOdd({ status: 200, headers, text: JSON.stringify({ ...answer, ...more }) });
@@ -272,6 +275,44 @@ describe('Resource Manager: refusals and failures', () => {
       expect(await azure.calls('arm')).toEqual([]);
     },
   );
+
+  it.each(each)('%s is watched, and its failure is seen as the broker words it', async (_name, use) => {
+    const seen: unknown[] = [];
+    const watched = async <T>(call: () => Promise<T>): Promise<T> => {
+      try {
+        const result = await call();
+        seen.push('ok');
+        return result;
+      } catch (error) {
+        seen.push(error);
+        throw error;
+      }
+    };
+    const adapter = machineLearning({ watched });
+    await use(adapter);
+    await azure.fault({ service: 'arm', status: 503, times: 1 });
+    const failure = await rejectionOf(use(adapter));
+    expect(seen).toEqual(['ok', failure]);
+    expect(failure).toMatchObject(upstreamError({ kind: 'unavailable' }));
+  });
+
+  it('P7: a list page without its list is unexpected, not an empty list', async () => {
+    for (const text of ['{}', '{"value":null}']) {
+      const odd = await azure.serveOdd({ status: 200, headers: { 'content-type': 'application/json' }, text });
+      await expect(machineLearning({ armEndpoint: odd.url }).listEndpoints(prod)).rejects.toMatchObject(
+        upstreamError({ kind: 'unexpected', upstreamCode: 'contract:value' }),
+      );
+    }
+  });
+
+  it('an empty list is one', async () => {
+    const odd = await azure.serveOdd({
+      status: 200,
+      headers: { 'content-type': 'application/json' },
+      text: '{"value":[]}',
+    });
+    expect(await machineLearning({ armEndpoint: odd.url }).listEndpoints(prod)).toEqual([]);
+  });
 
   it.each(each)('P7: %s is throttled at once, with the seconds that ARM names, or without', async (_name, use) => {
     const adapter = machineLearning();

@@ -10,7 +10,7 @@ import { addSeconds } from '../../src/clock.ts';
 import type { StoredToken } from '../../src/freshness/ports.ts';
 import { anEndpoint, anEndpointToken } from '../support/builders.ts';
 import { createMovableClock } from '../support/clock.ts';
-import { createLogSpy, rejectionOf } from '../support/ports.ts';
+import { createLogSpy } from '../support/ports.ts';
 import { startAzure, type TestAzure, upstreamError } from './azure.ts';
 
 const tableName = 'endpointtokens';
@@ -286,30 +286,41 @@ describe('token store: when Table Storage fails', () => {
     expect(await store.read(stored.endpoint.id, 'reader')).toEqual(stored);
   });
 
-  it('reports a missing row as well and a missing table as failing, so that readiness has it prepared', async () => {
+  it('reports a missing row as well and a missing table as failing; neither has anything to read', async () => {
     const { store, tables, reports } = anInstance();
-    const stored = aStoredToken();
-    await store.read(stored.endpoint.id, 'reader');
-    await store.remove(stored.endpoint.id, 'reader');
+    const { id } = aStoredToken().endpoint;
+    const look = async () => {
+      expect(await store.read(id, 'reader')).toBeUndefined();
+      await expect(store.remove(id, 'reader')).resolves.toBeUndefined();
+    };
+    await look();
     expect(reports).toEqual([true, true]);
     await tables.drop(tableName);
-    await store.read(stored.endpoint.id, 'reader');
-    await rejectionOf(store.write(stored));
+    await look();
+    expect(reports).toEqual([true, true, false, false]);
     await store.prepare();
-    expect(reports).toEqual([true, true, false, false, true]);
   });
 
-  it('is prepared by prepare(), again and again; without its table there is nothing to read', async () => {
-    const { store, tables } = anInstance();
+  it('is prepared by prepare(), again and again', async () => {
+    const { store, tables, reports } = anInstance();
     const stored = aStoredToken();
     await tables.drop(tableName);
-    expect(await store.read(stored.endpoint.id, 'reader')).toBeUndefined();
-    await expect(store.remove(stored.endpoint.id, 'reader')).resolves.toBeUndefined();
-    const noTable = upstreamError({ kind: 'not_found', status: 404, upstreamCode: 'TableNotFound' });
-    await expect(store.write(stored)).rejects.toMatchObject(noTable);
     await store.prepare();
     await store.prepare();
     await store.write(stored);
     expect(await store.read(stored.endpoint.id, 'reader')).toEqual(stored);
+    expect(reports).toEqual([true, true, true, true]);
+  });
+
+  it('makes a missing table at the first write, and tells when it cannot', async () => {
+    const { store, tables, reports } = anInstance();
+    const stored = aStoredToken();
+    await tables.drop(tableName);
+    await azure.fault({ service: 'tables', match: '^POST /brokertokens/Tables', status: 503, times: 1 });
+    await expect(store.write(stored)).rejects.toMatchObject(upstreamError({ kind: 'unavailable', status: 503 }));
+    expect(reports).toEqual([false, false]);
+    await store.write(stored);
+    expect(await store.read(stored.endpoint.id, 'reader')).toEqual(stored);
+    expect(reports).toEqual([false, false, false, true, true, true]);
   });
 });

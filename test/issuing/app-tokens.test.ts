@@ -173,6 +173,40 @@ describe('renewal', () => {
     expect(await rejectionOf(appToken('trainer', AML))).toBe(entra.fault);
   });
 
+  it('is due with 30 seconds left, whatever refreshBy says', async () => {
+    const { appToken, calls, entra, time } = setUp();
+    entra.lifeSeconds = 100;
+    entra.refreshAfterSeconds = 95;
+    const first = await appToken('trainer', AML);
+    time.advance(69.999);
+    expect(await appToken('trainer', AML)).toEqual(first);
+    time.advance(0.001);
+    expect((await appToken('trainer', AML)).accessToken).not.toBe(first.accessToken);
+    expect(calls).toHaveLength(2);
+  });
+
+  it('that fails near the end keeps the token in hand for no longer than it has 30 seconds left', async () => {
+    const { appToken, calls, entra, time } = setUp();
+    const first = await appToken('trainer', AML);
+    time.advance(3560);
+    entra.fault = upstream('unavailable', { service: 'entra' });
+    expect(await appToken('trainer', AML)).toEqual({ ...first, refreshBy: time.in(10) });
+    time.advance(9.999);
+    expect(await appToken('trainer', AML)).toMatchObject({ accessToken: first.accessToken });
+    time.advance(0.001);
+    expect(await rejectionOf(appToken('trainer', AML))).toBe(entra.fault);
+    expect(calls).toHaveLength(3);
+  });
+
+  it('that fails so slowly that less than 30 seconds are left is told', async () => {
+    const { appToken, entra, time } = setUp();
+    await appToken('trainer', AML);
+    time.advance(3561);
+    entra.fault = upstream('unavailable', { service: 'entra' });
+    entra.before = async () => time.advance(9);
+    expect(await rejectionOf(appToken('trainer', AML))).toBe(entra.fault);
+  });
+
   it('never hands out an expired token', async () => {
     const { appToken, entra, time } = setUp();
     await appToken('trainer', AML);
@@ -217,7 +251,7 @@ describe('renewal', () => {
     expect(lines.join('\n')).not.toContain('secret-token');
   });
 
-  it('over any course of time and faults, nothing expired is handed out and one asking costs one call at most', async () => {
+  it('over any course of time and faults, nothing with 30 seconds left or less is handed out and one asking costs one call at most', async () => {
     const steps = fc.array(
       fc.record({
         waitSeconds: fc.integer({ min: 0, max: 2500 }),
@@ -240,7 +274,7 @@ describe('renewal', () => {
           for (const outcome of asked) {
             if (outcome.status === 'rejected') expect(outcome.reason).toBe(entra.fault);
             else {
-              expect(time.clock() < outcome.value.expiresOn).toBe(true);
+              expect(secondsBetween(time.clock(), outcome.value.expiresOn)).toBeGreaterThan(30);
               expect(time.clock() < outcome.value.refreshBy).toBe(true);
               expect(outcome.value.refreshBy <= outcome.value.expiresOn).toBe(true);
             }

@@ -1,8 +1,9 @@
-import type { AuditRecord } from '../../src/audit/record.ts';
+import type { AuditRecord, WriteAudit } from '../../src/audit/record.ts';
 import { BrokerError } from '../../src/errors.ts';
 import { compileGrants } from '../../src/grants/compile.ts';
 import type { Target } from '../../src/grants/target.ts';
 import { createIssue, type IssueRequest, type Obtained } from '../../src/issuing/issue.ts';
+import { createRefuse } from '../../src/issuing/refuse.ts';
 import { aCaller, aPolicy } from '../support/builders.ts';
 import { createMovableClock } from '../support/clock.ts';
 import { createLogSpy } from '../support/ports.ts';
@@ -26,17 +27,15 @@ export function setUp(policy = aPolicy()) {
   const time = createMovableClock();
   const { log, lines } = createLogSpy();
   const audit: FakeAudit = { fault: undefined, before: async () => undefined, records: [] };
-  const issue = createIssue({
-    grants: compileGrants(policy),
-    policyHash: 'hash-of-the-policy',
-    clock: time.clock,
-    log,
-    async writeAudit(record) {
-      await audit.before();
-      if (audit.fault !== undefined) throw audit.fault;
-      audit.records.push(record);
-    },
-  });
+  const { clock } = time;
+  const policyHash = 'hash-of-the-policy';
+  const writeAudit: WriteAudit = async (record) => {
+    await audit.before();
+    if (audit.fault !== undefined) throw audit.fault;
+    audit.records.push(record);
+  };
+  const refuse = createRefuse({ policyHash, writeAudit, clock, log });
+  const issue = createIssue({ grants: compileGrants(policy), policyHash, writeAudit, refuse, clock });
   /** Obtains a token with an hour to live, and counts. */
   const obtained = { times: 0 };
   const obtain = async (): Promise<Obtained<string>> => {

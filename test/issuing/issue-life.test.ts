@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { Obtained } from '../../src/issuing/issue.ts';
 import { aPolicy } from '../support/builders.ts';
@@ -72,6 +73,55 @@ describe('the life of what is handed out', () => {
     audit.before = async () => time.advance(60);
     const error = await rejectionOf(issue(aRequest(), living(time.in(60))));
     expect(error).toMatchObject({ code: 'upstream_unavailable', reason: 'expired_before_release' });
+  });
+
+  /** A token of an hour with a minute to its refreshBy, and another one on each call. */
+  const refreshable = (time: ReturnType<typeof setUp>['time']) => {
+    const obtained: string[] = [];
+    const obtain = async (): Promise<Obtained<string>> => {
+      const answer = `token ${obtained.length + 1}`;
+      obtained.push(answer);
+      return { credential: answer, expiresOn: time.in(3600), refreshBy: time.in(60), identity: 'reader', answer };
+    };
+    return { obtained, obtain };
+  };
+
+  it('P4: obtains once more when the record takes until refreshBy, and records both', async () => {
+    const { issue, time, audit } = setUp();
+    const { obtained, obtain } = refreshable(time);
+    audit.before = async () => time.advance(audit.records.length === 0 ? 60 : 59);
+    expect(await issue(aRequest(), obtain)).toBe('token 2');
+    expect(obtained).toEqual(['token 1', 'token 2']);
+    expect(audit.records.map(({ tokenSha256 }) => tokenSha256)).toEqual(
+      obtained.map((token) => createHash('sha256').update(token).digest('hex')),
+    );
+  });
+
+  it('P4: releases nothing when the second record takes as long, and says what is slow', async () => {
+    const { issue, time, audit } = setUp();
+    const { obtained, obtain } = refreshable(time);
+    audit.before = async () => time.advance(60);
+    expect(await rejectionOf(issue(aRequest(), obtain))).toMatchObject({
+      code: 'audit_unavailable',
+      reason: 'record_took_too_long',
+      retryAfterSeconds: 5,
+    });
+    expect(obtained).toHaveLength(2);
+  });
+
+  it('P4: a record that ends before refreshBy costs one call', async () => {
+    const { issue, time, audit } = setUp();
+    const { obtained, obtain } = refreshable(time);
+    audit.before = async () => time.advance(59.999);
+    expect(await issue(aRequest(), obtain)).toBe('token 1');
+    expect(obtained).toHaveLength(1);
+  });
+
+  it('P4: a stale token, which has no refreshBy to keep, is released after a slow record too', async () => {
+    const { issue, time, audit } = setUp();
+    audit.before = async () => time.advance(60);
+    expect(await issue(aRequest(), living(time.in(3600)))).toBe('released');
+    expect(audit.records).toHaveLength(1);
   });
 
   it('does not take a slow record for a caller’s too large minRemaining', async () => {

@@ -8,7 +8,7 @@ const caller = { issuer: 'contoso', class: 'app' };
 describe('listWorkspaces', () => {
   it('tells what the caller may obtain and nothing about the rest', async () => {
     const { listWorkspaces } = createMemoryBroker();
-    expect(await listWorkspaces(aCaller())).toEqual([
+    expect(await listWorkspaces(aCaller(), 'correlation-1')).toEqual([
       {
         name: 'prod',
         audiences: ['aml'],
@@ -24,13 +24,23 @@ describe('listWorkspaces', () => {
   it('tells a stranger nothing', async () => {
     const { listWorkspaces } = createMemoryBroker();
     const stranger = aCaller({ objectId: 'e0000000-0000-4000-8000-0000000000ff' });
-    expect(await listWorkspaces(stranger)).toEqual([]);
+    expect(await listWorkspaces(stranger, 'correlation-1')).toEqual([]);
   });
 
-  it('refuses a caller who is cut off', async () => {
-    const { listWorkspaces, machineLearning } = createMemoryBroker(aPolicy({ deny: [caller] }));
-    expect(await rejectionOf(listWorkspaces(aCaller()))).toMatchObject({ code: 'caller_denied' });
+  it('P1: refuses a caller who is cut off, asks nothing, and records it', async () => {
+    const { listWorkspaces, machineLearning, records } = createMemoryBroker(aPolicy({ deny: [caller] }));
+    expect(await rejectionOf(listWorkspaces(aCaller(), 'correlation-1'))).toMatchObject({ code: 'caller_denied' });
     expect(machineLearning.calls).toEqual([]);
+    expect(records()).toEqual([
+      expect.objectContaining({
+        decision: 'refused',
+        code: 'caller_denied',
+        reason: 'denied',
+        target: 'workspaces',
+        correlationId: 'correlation-1',
+        caller: expect.objectContaining({ objectId: aCaller().objectId }),
+      }),
+    ]);
   });
 
   it('lists workspaces in the order of the policy and audiences in one order', async () => {
@@ -49,7 +59,7 @@ describe('listWorkspaces', () => {
         },
       }),
     );
-    expect(await listWorkspaces(aCaller())).toEqual([
+    expect(await listWorkspaces(aCaller(), 'correlation-1')).toEqual([
       { name: 'prod', audiences: ['aml', 'arm'], endpoints: [] },
       { name: 'dev', audiences: [], endpoints: [{ name: 'dev-aml', token: true, key: false }] },
     ]);
@@ -63,7 +73,7 @@ describe('listWorkspaces', () => {
         },
       }),
     );
-    expect(await listWorkspaces(aCaller())).toEqual([]);
+    expect(await listWorkspaces(aCaller(), 'correlation-1')).toEqual([]);
   });
 
   it('says false for what the endpoint’s mode does not give, however much is granted', async () => {
@@ -78,7 +88,7 @@ describe('listWorkspaces', () => {
         },
       }),
     );
-    const [prod] = await listWorkspaces(aCaller());
+    const [prod] = await listWorkspaces(aCaller(), 'correlation-1');
     expect(prod?.endpoints).toEqual([
       { name: 'churn-aml', token: true, key: false },
       { name: 'fraud-aad', token: false, key: false },
@@ -89,15 +99,41 @@ describe('listWorkspaces', () => {
 
   it('reads the endpoints of a workspace once, and of no workspace that no grant reaches', async () => {
     const { listWorkspaces, machineLearning } = createMemoryBroker();
-    await listWorkspaces(aCaller());
+    await listWorkspaces(aCaller(), 'correlation-1');
     machineLearning.fault = upstream('unavailable');
-    expect(await listWorkspaces(aCaller())).toHaveLength(1);
+    expect(await listWorkspaces(aCaller(), 'correlation-1')).toHaveLength(1);
     expect(machineLearning.calls).toEqual(['listEndpoints ml-prod']);
+  });
+
+  it('asks Azure ML nothing about workspaces of which only others may have endpoints', async () => {
+    const { listWorkspaces, machineLearning } = createMemoryBroker(
+      aPolicy({
+        grants: {
+          theirs: { caller: { ...caller, roles: ['Other'] }, allow: [{ endpointToken: 'prod/*' }], maxLifetime: '25h' },
+          parked: { caller, allow: [{ endpointToken: 'prod/*' }], maxLifetime: '25h', suspended: true },
+          trains: { caller, allow: [{ workspace: 'prod', audience: 'aml', identity: 'trainer' }], maxLifetime: '25h' },
+          ours: { caller, allow: [{ endpointKey: 'dev/*' }], maxLifetime: '25h' },
+        },
+      }),
+    );
+    expect(await listWorkspaces(aCaller(), 'correlation-1')).toEqual([
+      { name: 'prod', audiences: ['aml'], endpoints: [] },
+      { name: 'dev', audiences: [], endpoints: [{ name: 'dev-aml', token: false, key: false }] },
+    ]);
+    expect(machineLearning.calls).toEqual(['listEndpoints ml-dev']);
+  });
+
+  it('goes on with the endpoints as last seen while Azure ML is out of reach', async () => {
+    const { listWorkspaces, machineLearning, time } = createMemoryBroker();
+    const before = await listWorkspaces(aCaller(), 'correlation-1');
+    machineLearning.fault = upstream('unavailable');
+    time.advance(3600);
+    expect(await listWorkspaces(aCaller(), 'correlation-1')).toEqual(before);
   });
 
   it('P7: tells that Azure ML is out of reach when it never could be read', async () => {
     const { listWorkspaces, machineLearning } = createMemoryBroker();
     machineLearning.fault = upstream('unavailable');
-    expect(await rejectionOf(listWorkspaces(aCaller()))).toBe(machineLearning.fault);
+    expect(await rejectionOf(listWorkspaces(aCaller(), 'correlation-1'))).toBe(machineLearning.fault);
   });
 });

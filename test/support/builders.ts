@@ -3,7 +3,7 @@ import type { Caller } from '../../src/callers/caller.ts';
 import { addSeconds } from '../../src/clock.ts';
 import { type PolicyDocument, policySchema, type Workspace } from '../../src/config/policy-schema.ts';
 import { UpstreamError, type UpstreamErrorOptions, type UpstreamKind } from '../../src/errors.ts';
-import type { FetchedWorkspace } from '../../src/freshness/endpoint-catalogue.ts';
+import type { FetchedWorkspace } from '../../src/freshness/fetched-workspaces.ts';
 import { type Endpoint, type EndpointToken, endpointId } from '../../src/freshness/ports.ts';
 
 export const tenantId = '11111111-1111-4111-8111-111111111111';

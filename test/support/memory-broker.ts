@@ -1,13 +1,15 @@
 import { createRecorder } from '../../src/audit/recorder.ts';
-import { createEndpointCatalogue, type FetchedWorkspace } from '../../src/freshness/endpoint-catalogue.ts';
+import { createEndpointCatalogue } from '../../src/freshness/endpoint-catalogue.ts';
 import { createEndpointTokens } from '../../src/freshness/endpoint-tokens.ts';
+import type { FetchedWorkspace } from '../../src/freshness/fetched-workspaces.ts';
 import { compileGrants } from '../../src/grants/compile.ts';
 import { type AppToken, createAppTokens } from '../../src/issuing/app-tokens.ts';
 import { createIssueEndpointKey } from '../../src/issuing/endpoint-key.ts';
 import { createIssueEndpointToken } from '../../src/issuing/endpoint-token.ts';
-import { createFindEndpoint } from '../../src/issuing/find-endpoint.ts';
 import { createIssue } from '../../src/issuing/issue.ts';
 import { createListWorkspaces } from '../../src/issuing/list-workspaces.ts';
+import { createRefuse } from '../../src/issuing/refuse.ts';
+import { createUseEndpoint } from '../../src/issuing/use-endpoint.ts';
 import { createIssueWorkspaceToken } from '../../src/issuing/workspace-token.ts';
 import { aFetchedWorkspace, anEndpoint, aPolicy } from './builders.ts';
 import { createMovableClock } from './clock.ts';
@@ -68,8 +70,10 @@ export function createMemoryBroker(policy = aPolicy()) {
   ]);
   const catalogue = createEndpointCatalogue({ machineLearning, store, clock, log, lookSeconds: 10 });
   const tokens = createEndpointTokens({ machineLearning, store, clock, log, refreshAheadSeconds: 300 });
-  const issue = createIssue({ grants, policyHash: 'hash-of-the-policy', writeAudit, clock, log });
-  const findEndpoint = createFindEndpoint(workspaces, catalogue);
+  const policyHash = 'hash-of-the-policy';
+  const refuse = createRefuse({ policyHash, writeAudit, clock, log });
+  const issue = createIssue({ grants, policyHash, writeAudit, refuse, clock });
+  const useEndpoint = createUseEndpoint(workspaces, catalogue);
   return {
     time,
     lines,
@@ -79,8 +83,8 @@ export function createMemoryBroker(policy = aPolicy()) {
     audit,
     records: () => audit.batches.flat(),
     issueWorkspaceToken: createIssueWorkspaceToken({ issue, appToken, scopes }),
-    issueEndpointToken: createIssueEndpointToken({ issue, findEndpoint, tokens }),
-    issueEndpointKey: createIssueEndpointKey({ issue, findEndpoint, machineLearning }),
-    listWorkspaces: createListWorkspaces({ grants, names: ['prod', 'dev'], workspaces, catalogue }),
+    issueEndpointToken: createIssueEndpointToken({ issue, useEndpoint, tokens }),
+    issueEndpointKey: createIssueEndpointKey({ issue, useEndpoint, machineLearning }),
+    listWorkspaces: createListWorkspaces({ grants, names: ['prod', 'dev'], workspaces, catalogue, refuse }),
   };
 }
