@@ -224,6 +224,20 @@ describe('all problems of one policy', () => {
     },
   );
 
+  it.each([
+    ['is missing', 'others: 1\n'],
+    ['is no map', 'issuers: 7\n'],
+  ])('name what else is wrong where the section of issuers %s', (_what, planted) => {
+    const section = `issuers:\n  contoso: { ${tenantLine}, audience: [api://broker, broker] }\n`;
+    const { text } = plant(
+      [section, planted],
+      [workspaceEntry, '{ workspace: lab, audience: aml, identity: trainer }'],
+    );
+    const problems = problemsOf(text);
+    expect(problems[0]).toMatch(/^line 1: (issuers|others): /);
+    expect(problems).toContain('line 26: grants.trains.allow.0.workspace: there is no workspace named lab');
+  });
+
   it('name a matcher that is broken, and the mistakes of the other grants', () => {
     const { text } = plant(
       ['oid: e0000000-0000-4000-8000-0000000000f1', 'oid: me'],
