@@ -38,7 +38,7 @@ function createRetryAfterKeeper(): { policy: PipelinePolicy; seconds(): number |
       name: 'brokerRetryAfterPolicy',
       sendRequest: async (request, next) => {
         const response = await next(request);
-        seconds = response.status === 429 ? readRetryAfter(response.headers.get('retry-after')) : undefined;
+        seconds = readRetryAfter(response.headers.get('retry-after'));
         return response;
       },
     },
