@@ -1,11 +1,14 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import * as z from 'zod';
 import { startHost } from '../host/start-host.ts';
 import type { Lifetime } from './lifetime.ts';
 
 /** The project's root is the app folder: its package.json and host.json are the app's. */
 export const APP_FOLDER = fileURLToPath(new URL('../..', import.meta.url));
 const POLICY = fileURLToPath(new URL('../broker.yaml', import.meta.url));
+
+const configProblem = z.looseObject({ problem: z.string() });
 
 const READY_MS = 20_000;
 /** A broken configuration does not mend itself; its answers can be looked at for this long. */
@@ -55,7 +58,7 @@ export async function startBroker(options: BrokerOptions): Promise<{ broker: str
     tls,
     onOutput(line) {
       lines.push(line);
-      const problem = /"event":"config_problem","problem":"(.*)"\}$/.exec(line)?.[1];
+      const problem = readProblem(line);
       if (problem !== undefined) problems.push(`  ${problem}`);
       if (lines.length > LAST_LINES) lines.shift();
       log(line);
@@ -76,6 +79,12 @@ export async function startBroker(options: BrokerOptions): Promise<{ broker: str
   return { broker: host.url, brokerTls: host.tlsUrl };
 }
 
+/** The text of a line by which the broker tells one problem of its configuration. */
+function readProblem(line: string): string | undefined {
+  const json = /\{"event":"config_problem".*\}$/.exec(line)?.[0];
+  return json === undefined ? undefined : configProblem.parse(JSON.parse(json)).problem;
+}
+
 async function untilReady(url: string, logFile: string, patienceMs: () => number): Promise<void> {
   const begun = performance.now();
   let last = 'none';
@@ -90,7 +99,8 @@ async function untilReady(url: string, logFile: string, patienceMs: () => number
     }
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
+  const hint = last.startsWith('404') ? ' npm start expects an empty routePrefix in host.json.' : '';
   throw new Error(
-    `The broker was not ready within ${READY_MS / 1000} s. Last answer of ${url}/health/ready: ${last}\nIts log is ${logFile}.`,
+    `The broker was not ready within ${READY_MS / 1000} s. Last answer of ${url}/health/ready: ${last}.${hint}\nIts log is ${logFile}.`,
   );
 }

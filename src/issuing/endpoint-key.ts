@@ -23,7 +23,8 @@ export interface EndpointKeyOptions {
 
 const elsewhere = {
   aml_token: 'This endpoint authenticates with tokens: ask its /token route instead.',
-  aad_token: 'This endpoint authenticates with Entra tokens: it has no keys. Ask its /token route instead.',
+  aad_token:
+    'This endpoint authenticates with Entra tokens (aad_token mode): it has no keys, and its /token route is not yet served by the broker.',
 } as const satisfies Record<Exclude<AuthMode, 'key'>, string>;
 
 /** Issues one key of an endpoint in key mode. Keys are read from Azure ML each time and held nowhere. */

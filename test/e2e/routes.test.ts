@@ -226,6 +226,8 @@ describe('POST /workspaces/{workspace}/endpoints/{endpoint}/key', () => {
       expectProblem(answer, 409, 'wrong_auth_mode');
       expect(answer.body.detail).toContain('/token');
     }
+    const aad = await broker.post('/workspaces/prod/endpoints/fraud-aad/key', { token });
+    expect(aad.body.detail).toContain('not yet');
   });
 
   it('→ 400 invalid_request for any field in the body', async () => {
