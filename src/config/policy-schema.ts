@@ -133,6 +133,7 @@ export const policySchema = z.strictObject({
   identities: z.record(name, identity).default({}),
   workspaces: z.record(name, workspace).default({}),
   grants: z.record(name, grant).default({}),
+  rotations: z.strictObject({}).default({}).describe('Secrets to rotate. None can be listed yet.'),
   deny: z.array(matcher).default([]).describe('Callers cut off at once, whatever the grants say.'),
 });
 
