@@ -1,3 +1,5 @@
+import type { Run, Status } from './runs.ts';
+
 /** What one look shows of a rotation. The plan decides on this and nothing else; no secret text is in it. */
 
 /** One service principal secret and its schedule, as the policy has it. */
@@ -37,6 +39,8 @@ export interface SecretVersion {
   keyId: string | undefined;
   rotation: string | undefined;
   rotationId: string | undefined;
+  /** How many versions the secret has, as counted when this one was written; undefined where somebody else wrote it. */
+  versions: number | undefined;
 }
 
 /**
@@ -84,30 +88,40 @@ export interface Attempt {
   addTriedAt: Date | undefined;
 }
 
-export interface RotationRequest {
-  /** The run's id. */
-  id: string;
-  reason: 'requested' | 'compromised';
-  at: Date;
-}
-
 /** What the broker remembers of a rotation between looks. Losing it costs time, never safety. */
 export interface RotationRecord {
   rotation: string;
   attempt: Attempt | undefined;
   proof: Proof | undefined;
-  request: RotationRequest | undefined;
+  /** Requests of operators, the oldest first. */
+  runs: readonly Run[];
   /** The password whose promotion was last written down; the current version names it unless this record is older. */
   promoted: string | undefined;
   /** Passwords that have been current before: their overlap counts from their successor. */
   replaced: readonly string[];
   /** Passwords that the broker was told to retire although another made them. */
   adopted: readonly string[];
-  /** The tenant's policy refused a longer one. */
-  shortenedLifetimeSeconds: number | undefined;
-  /** The tenant's policy refuses even the shortest life that the schedule needs. */
-  lifetimeRefused: boolean;
+  /** The tenant's policy refused a life of `of` seconds (the config's); `to` is tried instead. */
+  shortened: { of: number; to: number } | undefined;
+  /** Graph would not make the attempt's password, and a person has to act; `of`: the config's lifetime then. */
+  addRefused: { why: 'lifetime_refused' | 'too_many_passwords'; of: number; at: Date } | undefined;
+  /** What the last look found, for people and for the order of the next round. */
+  status: Status | undefined;
 }
+
+/** What is remembered of a rotation that nothing is remembered of. */
+export const newRecord = (rotation: string): RotationRecord => ({
+  rotation,
+  attempt: undefined,
+  proof: undefined,
+  runs: [],
+  promoted: undefined,
+  replaced: [],
+  adopted: [],
+  shortened: undefined,
+  addRefused: undefined,
+  status: undefined,
+});
 
 export interface Facts {
   now: Date;

@@ -1,35 +1,9 @@
 import { addSeconds, secondsBetween } from '../clock.ts';
 import type { Application, Facts, Password, PlanLimits, Proof, SecretVersion, Why } from './facts.ts';
 import { nextProofAt, proofComplete } from './proof.ts';
-import { findRemoval } from './removable.ts';
-
-/** States in which a person has to act; each has its way out in docs. */
-export type Blocked =
-  | 'not_owned'
-  | 'application_not_found'
-  | 'wrong_application'
-  | 'vault_forbidden'
-  | 'secret_disabled'
-  | 'secret_deleted'
-  | 'pending_disabled'
-  | 'pending_deleted'
-  | 'lifetime_refused';
-
-/** The first reason that applies. */
-export type Reason =
-  | Blocked
-  | 'unreadable'
-  | 'overlap_over'
-  | 'orphan'
-  | 'pending_unproved'
-  | 'pending_proved'
-  | 'pending_unusable'
-  | 'current_unproved'
-  | 'attempt_begun'
-  | 'answer_awaited'
-  | 'text_lost'
-  | 'settled'
-  | Why;
+import type { Reason } from './reasons.ts';
+import { findRemovals, type Removal } from './removable.ts';
+import { openRequest } from './runs.ts';
 
 export type Step =
   | { do: 'nothing'; until: Date | undefined }
@@ -52,14 +26,17 @@ const ANSWER_SECONDS = 60;
 const LAG_SECONDS = 300;
 /** How old the last sign-in of a proof may be when its password becomes current. */
 const FRESH_SECONDS = 60;
+/** A refusal that a person has to lift is tried again after this long, or when an operator asks. */
+const REFUSED_AGAIN_SECONDS = { lifetime_refused: 86_400, too_many_passwords: 600 } as const;
+/** Key Vault's backup takes no more versions than this (Azure Key Vault: backup). */
+const MOST_VERSIONS = 500;
 /** Where nothing else says when to look again. */
 const LOOK_AGAIN_SECONDS = 60;
 
 const wait = (reason: Reason, until: Date | undefined): Plan => ({ reason, step: { do: 'nothing', until } });
 
 /** Facts that end the look: somebody has to act, or what matters could not be read. */
-function findObstacle({ now, rotation, application, current, pending, record }: Facts): Plan | undefined {
-  if (record.lifetimeRefused) return wait('lifetime_refused', undefined);
+function findObstacle({ now, rotation, application, current, pending }: Facts): Plan | undefined {
   for (const fact of [application, current, pending]) {
     if (fact.kind === 'unreadable') {
       return wait('unreadable', addSeconds(now, fact.retryAfterSeconds ?? LOOK_AGAIN_SECONDS));
@@ -136,23 +113,31 @@ function findWhy(
   application: Application,
   current: SecretVersion | undefined,
 ): Why | undefined {
-  if (record.request !== undefined) return record.request.reason;
+  const request = openRequest(record.runs);
+  if (request !== undefined) return request;
   if (current === undefined) return 'first';
   if (current.keyId === undefined || current.rotation !== rotation.name) return 'edited';
   const password = passwordOf(application, current.keyId);
   const refused =
     record.proof?.of === 'current' && record.proof.keyId === current.keyId ? record.proof.refused : undefined;
-  if (refused === 'expired' || (password !== undefined && password.endsOn <= now)) return 'expired';
+  const ended = (instant: Date | undefined) => instant !== undefined && instant <= now;
+  if (refused === 'expired' || ended(password?.endsOn) || ended(current.expiresOn)) return 'expired';
   if (refused === 'unknown' && secondsBetween(current.createdOn, now) > LAG_SECONDS) return 'gone';
   if (password !== undefined && secondsBetween(now, password.endsOn) <= rotation.overlapSeconds) return 'expiring';
   return secondsBetween(current.createdOn, now) >= rotation.rotateEverySeconds ? 'due' : undefined;
 }
 
 /** An attempt whose password is not pending: it is to be added, or its text was lost. */
-function planAttempt({ now, record }: Facts, pending: SecretVersion | undefined): Plan | undefined {
-  const { attempt } = record;
+function planAttempt({ now, record, rotation }: Facts, pending: SecretVersion | undefined): Plan | undefined {
+  const { attempt, addRefused } = record;
   if (attempt === undefined || pending?.rotationId === attempt.rotationId) return undefined;
   if (attempt.addTriedAt === undefined) {
+    const asked = openRequest(record.runs);
+    if (asked !== undefined) return { reason: asked, step: { do: 'begin', why: asked } };
+    if (addRefused !== undefined && addRefused.of === rotation.lifetimeSeconds) {
+      const again = addSeconds(addRefused.at, REFUSED_AGAIN_SECONDS[addRefused.why]);
+      if (now < again) return wait(addRefused.why, again);
+    }
     return { reason: 'attempt_begun', step: { do: 'add', rotationId: attempt.rotationId } };
   }
   const lostAt = addSeconds(attempt.addTriedAt, ANSWER_SECONDS);
@@ -160,20 +145,44 @@ function planAttempt({ now, record }: Facts, pending: SecretVersion | undefined)
   return { reason: 'text_lost', step: { do: 'begin', why: attempt.why } };
 }
 
+/** Sign-ins with the current secret: until it is proved, and again where Graph does not list its password. */
+function planCurrent(
+  facts: Facts,
+  limits: PlanLimits,
+  application: Application,
+  current: SecretVersion | undefined,
+): Plan | undefined {
+  const { now, record } = facts;
+  if (current?.keyId === undefined) return undefined;
+  const { keyId, version } = current;
+  if (!proofComplete(record.proof, 'current', keyId, limits)) {
+    return planProof('current_unproved', 'current', keyId, version, facts, limits);
+  }
+  if (passwordOf(application, keyId) !== undefined || secondsBetween(current.createdOn, now) <= LAG_SECONDS) {
+    return undefined;
+  }
+  const triedAt = record.proof?.lastTriedAt ?? current.createdOn;
+  if (secondsBetween(triedAt, now) < LOOK_AGAIN_SECONDS) return undefined;
+  return { reason: 'current_unproved', step: { do: 'prove', of: 'current', keyId, version } };
+}
+
 /**
  * Names the first reason that applies to what one look showed, and its one step. Pure: the same facts give the same
  * plan, so a crash between any two steps is mended by the next look, whoever takes it.
  */
-export function plan(facts: Facts, limits: PlanLimits, removalRule: typeof findRemoval = findRemoval): Plan {
+export function plan(facts: Facts, limits: PlanLimits, removalRule: typeof findRemovals = findRemovals): Plan {
   const obstacle = findObstacle(facts);
   if (obstacle !== undefined) return obstacle;
-  const { rotation, application } = facts;
+  const { rotation, application, now } = facts;
   if (application.kind !== 'found') return wait('application_not_found', undefined);
   const current = facts.current.kind === 'found' ? facts.current.value : undefined;
   const pending = facts.pending.kind === 'found' ? facts.pending.value : undefined;
 
-  const removal = removalRule(facts, limits);
-  if (removal !== undefined) return { reason: removal.why, step: { do: 'remove', keyId: removal.keyId } };
+  const removals = removalRule(facts, limits);
+  const [removal] = removals;
+  if (removal !== undefined && removal.at <= now) {
+    return { reason: removal.why, step: { do: 'remove', keyId: removal.keyId } };
+  }
 
   const pendingKeyId = pending?.rotation === rotation.name ? pending.keyId : undefined;
   const editedSince =
@@ -192,10 +201,11 @@ export function plan(facts: Facts, limits: PlanLimits, removalRule: typeof findR
   const why = findWhy(facts, application.value, current);
   if (why !== undefined) return { reason: why, step: { do: 'begin', why } };
 
-  if (current?.keyId !== undefined && !proofComplete(facts.record.proof, 'current', current.keyId, limits)) {
-    return planProof('current_unproved', 'current', current.keyId, current.version, facts, limits);
-  }
-  return wait('settled', nextLook(facts, limits, current, application.value));
+  const proof = planCurrent(facts, limits, application.value, current);
+  if (proof !== undefined) return proof;
+  const most = Math.max(current?.versions ?? 0, pending?.versions ?? 0);
+  const reason = most > MOST_VERSIONS ? 'too_many_versions' : 'settled';
+  return wait(reason, nextLook(facts, limits, current, application.value, removal));
 }
 
 /** When something can become due that nobody has to ask for. */
@@ -203,17 +213,17 @@ function nextLook(
   { now, rotation }: Facts,
   limits: PlanLimits,
   current: SecretVersion | undefined,
-  { passwords }: Application,
+  application: Application,
+  removal: Removal | undefined,
 ): Date {
-  const times = passwords.length > 1 ? [addSeconds(now, LOOK_AGAIN_SECONDS)] : [];
+  const times = [addSeconds(now, limits.orphanGraceSeconds)];
+  if (removal !== undefined) times.push(removal.at);
   if (current !== undefined) {
     times.push(addSeconds(current.createdOn, rotation.rotateEverySeconds));
-    const password = passwords.find(({ keyId }) => keyId === current.keyId);
-    if (password !== undefined) times.push(addSeconds(password.endsOn, -rotation.overlapSeconds));
+    const password = passwordOf(application, current.keyId);
+    if (password === undefined) times.push(addSeconds(now, LOOK_AGAIN_SECONDS));
+    else times.push(addSeconds(password.endsOn, -rotation.overlapSeconds));
   }
-  const soonest = Math.min(
-    ...times.map((time) => time.getTime()),
-    addSeconds(now, limits.orphanGraceSeconds).getTime(),
-  );
+  const soonest = Math.min(...times.map((time) => time.getTime()));
   return new Date(Math.max(soonest, now.getTime() + 1000));
 }

@@ -7,12 +7,13 @@ export interface Applications {
   read(objectId: string): Promise<Fact<Application>>;
   /**
    * Makes a password; Graph picks its text and shows it this once. Not idempotent: a lost answer leaves a password whose
-   * text nobody knows. `lifetime_refused`: the tenant's policy allows no such life.
+   * text nobody knows. `lifetime_refused`: the tenant's policy allows no such life; `no_room`: the application holds too
+   * many credentials already. Both mean that nothing was made.
    */
   addPassword(
     objectId: string,
     wanted: { displayName: string; endsOn: Date },
-  ): Promise<{ made: Password; secretText: string } | 'lifetime_refused'>;
+  ): Promise<{ made: Password; secretText: string } | 'lifetime_refused' | 'no_room'>;
   /** One that is gone already counts as removed. */
   removePassword(objectId: string, keyId: string): Promise<void>;
 }
@@ -49,6 +50,9 @@ export interface Stored {
 
 /** The shared store of records: writes are conditional, so of two rotators only one moves a rotation on. */
 export interface Records {
+  /** All records, in one call; those of rotations that the policy no longer has are among them. */
+  list(): Promise<readonly RotationRecord[]>;
+  /** The record; a new, empty one without a mark where none is stored. */
   read(rotation: string): Promise<Stored>;
   /** @throws UpstreamError `conflict` when another wrote since the read */
   write(record: RotationRecord, etag: string | undefined): Promise<Stored>;

@@ -1,4 +1,4 @@
-import { secondsBetween } from '../clock.ts';
+import { addSeconds } from '../clock.ts';
 import { type Facts, markOf, type Password, type PlanLimits, type SecretVersion } from './facts.ts';
 import { proofComplete } from './proof.ts';
 
@@ -8,6 +8,8 @@ const MARGIN_SECONDS = 2;
 export interface Removal {
   keyId: string;
   why: 'overlap_over' | 'orphan';
+  /** From when on it may go. */
+  at: Date;
 }
 
 /**
@@ -16,37 +18,41 @@ export interface Removal {
  * or it is an orphan that no step under way can still be about to store.
  *
  * Where the current version does not say which password it holds, nothing is removed.
+ *
+ * @returns the removals that are allowed now or will be, the soonest first.
  */
-export function findRemoval(facts: Facts, limits: PlanLimits): Removal | undefined {
+export function findRemovals(facts: Facts, limits: PlanLimits): Removal[] {
   const { application, current, pending, rotation, record } = facts;
-  if (application.kind !== 'found' || current.kind !== 'found' || current.value.keyId === undefined) return undefined;
-  if (pending.kind !== 'found' && pending.kind !== 'not_found') return undefined;
+  if (application.kind !== 'found' || current.kind !== 'found' || current.value.keyId === undefined) return [];
+  if (pending.kind !== 'found' && pending.kind !== 'not_found') return [];
   const named = new Set([current.value.keyId, pending.kind === 'found' ? pending.value.keyId : undefined]);
   const ours = ({ keyId, displayName }: Password) =>
     displayName?.startsWith(markOf(rotation.name)) === true || record.adopted.includes(keyId);
+  const removals: Removal[] = [];
   for (const password of application.value.passwords) {
     if (!ours(password) || named.has(password.keyId)) continue;
-    const why = whyRemovable(password, current.value, facts, limits);
-    if (why !== undefined) return { keyId: password.keyId, why };
+    const removal = whenRemovable(password, current.value, facts, limits);
+    if (removal !== undefined) removals.push(removal);
   }
-  return undefined;
+  return removals.sort((one, other) => one.at.getTime() - other.at.getTime());
 }
 
-function whyRemovable(
+function whenRemovable(
   { keyId, startsOn }: Password,
   current: SecretVersion,
-  { now, rotation, record }: Facts,
+  { rotation, record }: Facts,
   limits: PlanLimits,
-): Removal['why'] | undefined {
-  const oldEnough = secondsBetween(startsOn, now) >= limits.orphanGraceSeconds + MARGIN_SECONDS;
+): Removal | undefined {
+  const graceOver = addSeconds(startsOn, limits.orphanGraceSeconds + MARGIN_SECONDS);
   const wasCurrent = record.replaced.includes(keyId) || record.adopted.includes(keyId);
   // Made after the current version was written, or in a time that the record covers whole: it has never been current.
   const neverCurrent = !wasCurrent && (startsOn > current.createdOn || record.promoted === current.keyId);
-  if (neverCurrent) return oldEnough ? 'orphan' : undefined;
+  if (neverCurrent) return { keyId, why: 'orphan', at: graceOver };
+  if (!proofComplete(record.proof, 'current', current.keyId, limits)) return undefined;
   const compromised = record.attempt?.why === 'compromised' && record.attempt.rotationId === current.rotationId;
-  const overlap = compromised ? 0 : rotation.overlapSeconds + MARGIN_SECONDS;
-  const overlapOver = secondsBetween(current.createdOn, now) >= overlap;
-  const currentProved = proofComplete(record.proof, 'current', current.keyId, limits);
+  const overlapOver = compromised
+    ? current.createdOn
+    : addSeconds(current.createdOn, rotation.overlapSeconds + MARGIN_SECONDS);
   // Without a record of it, it may be a predecessor or an orphan: then both conditions must hold.
-  return overlapOver && currentProved && (wasCurrent || oldEnough) ? 'overlap_over' : undefined;
+  return { keyId, why: 'overlap_over', at: wasCurrent || graceOver < overlapOver ? overlapOver : graceOver };
 }

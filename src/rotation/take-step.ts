@@ -1,8 +1,10 @@
 import { addSeconds, type Clock, secondsBetween } from '../clock.ts';
-import { type Facts, markOf, type Password, type RotationRecord } from './facts.ts';
+import { UpstreamError } from '../errors.ts';
+import { type Facts, markOf, type Password, type Rotation, type RotationRecord } from './facts.ts';
 import type { Step } from './plan.ts';
 import type { RotationPorts, SecretWrite, Stored, Vault } from './ports.ts';
 import { afterSignIn } from './proof.ts';
+import { finishRuns, joinRuns } from './runs.ts';
 
 export interface StepContext {
   ports: RotationPorts;
@@ -61,8 +63,13 @@ async function begin(
   etag: string | undefined,
   context: StepContext,
 ) {
-  const attempt = { rotationId: context.newId(), why: step.why, begunAt: now, addTriedAt: undefined };
-  await save(context, { ...record, attempt, request: undefined }, etag);
+  const rotationId = context.newId();
+  const attempt = { rotationId, why: step.why, begunAt: now, addTriedAt: undefined };
+  const runs = joinRuns(record.runs, rotationId);
+  // An operator who asks wants everything tried again.
+  const asked = step.why === 'requested' || step.why === 'compromised';
+  const tried = asked ? { shortened: undefined, addRefused: undefined } : {};
+  await save(context, { ...record, ...tried, attempt, runs }, etag);
   return true;
 }
 
@@ -74,13 +81,17 @@ async function add(step: Extract<Step, { do: 'add' }>, facts: Facts, etag: strin
   const tried = { ...record, attempt: { ...record.attempt, addTriedAt: clock() } };
   const saved = await save(context, tried, etag);
   if (stale(facts, clock)) return false;
-  const lifetimeSeconds = record.shortenedLifetimeSeconds ?? rotation.lifetimeSeconds;
-  const made = await ports.applications.addPassword(rotation.application, {
-    displayName: `${markOf(rotation.name)}${step.rotationId}`,
-    endsOn: addSeconds(clock(), lifetimeSeconds),
-  });
-  if (made === 'lifetime_refused') {
-    await shorten(lifetimeSeconds, facts, saved, context);
+  const lifetimeSeconds = lifetimeFor(facts);
+  const displayName = `${markOf(rotation.name)}${step.rotationId}`;
+  const endsOn = addSeconds(clock(), lifetimeSeconds);
+  const made = await ports.applications
+    .addPassword(rotation.application, { displayName, endsOn })
+    .catch(async (error) => {
+      if (madeNothing(error)) await save(context, withoutTry(saved.record), saved.etag);
+      throw error;
+    });
+  if (made === 'lifetime_refused' || made === 'no_room') {
+    await save(context, afterRefusal(made, lifetimeSeconds, rotation, saved.record, clock()), saved.etag);
     return true;
   }
   await keep(ports.vault, pendingName(rotation.name), {
@@ -91,6 +102,37 @@ async function add(step: Extract<Step, { do: 'add' }>, facts: Facts, etag: strin
     rotationId: step.rotationId,
   });
   return true;
+}
+
+/** The life to ask for: the config's, or what the tenant's policy left of it. */
+function lifetimeFor({ rotation, record: { shortened } }: Facts): number {
+  return shortened?.of === rotation.lifetimeSeconds ? shortened.to : rotation.lifetimeSeconds;
+}
+
+/** Graph refused before it made anything: the same attempt may be tried again, without waiting for an answer. */
+const madeNothing = (error: unknown): boolean =>
+  error instanceof UpstreamError && ['throttled', 'forbidden', 'not_found', 'credential_refused'].includes(error.kind);
+
+const withoutTry = (record: RotationRecord): RotationRecord => ({
+  ...record,
+  attempt: record.attempt && { ...record.attempt, addTriedAt: undefined },
+});
+
+/** Half the life is tried next, as long as it covers one period and the overlap after it. */
+function afterRefusal(
+  refusal: 'lifetime_refused' | 'no_room',
+  refusedSeconds: number,
+  { lifetimeSeconds: of, rotateEverySeconds, overlapSeconds }: Rotation,
+  record: RotationRecord,
+  at: Date,
+): RotationRecord {
+  const again = withoutTry(record);
+  const to = Math.floor(refusedSeconds / 2);
+  if (refusal === 'lifetime_refused' && to > rotateEverySeconds + overlapSeconds) {
+    return { ...again, shortened: { of, to } };
+  }
+  const why = refusal === 'no_room' ? 'too_many_passwords' : 'lifetime_refused';
+  return { ...again, addRefused: { why, of, at } };
 }
 
 /** How often the only copy of a text is offered to Key Vault: one more try costs less than one more password. */
@@ -106,29 +148,9 @@ async function keep(vault: Vault, name: string, secret: SecretWrite): Promise<vo
   }
 }
 
-/** Half the life is tried next, as long as it covers one period and the overlap after it. */
-async function shorten(
-  refusedSeconds: number,
-  { rotation }: Facts,
-  { record, etag }: Stored,
-  context: StepContext,
-): Promise<void> {
-  const next = Math.floor(refusedSeconds / 2);
-  const enough = next > rotation.rotateEverySeconds + rotation.overlapSeconds;
-  await save(
-    context,
-    {
-      ...record,
-      attempt: record.attempt && { ...record.attempt, addTriedAt: undefined },
-      ...(enough ? { shortenedLifetimeSeconds: next } : { lifetimeRefused: true }),
-    },
-    etag,
-  );
-}
-
 async function prove(
   step: Extract<Step, { do: 'prove' }>,
-  { rotation, record }: Facts,
+  { rotation, record, current }: Facts,
   etag: string | undefined,
   context: StepContext,
 ) {
@@ -138,7 +160,8 @@ async function prove(
   if (value === undefined) return false;
   const outcome = await ports.signIn(rotation, value);
   const proof = afterSignIn(record.proof, step.of, step.keyId, outcome, clock());
-  await save(context, { ...record, proof }, etag);
+  const promoted = step.of === 'current' && current.kind === 'found' ? current.value.rotationId : undefined;
+  await save(context, { ...record, proof, runs: finishRuns(record.runs, promoted, clock()) }, etag);
   return true;
 }
 
@@ -154,7 +177,14 @@ async function promote(
   const value = await ports.vault.readValue(pendingName(rotation.name), step.version);
   if (value === undefined) return false;
   const replaced = replacedBy(step.keyId, facts);
-  await save(context, { ...record, replaced: [...replaced], promoted: step.keyId, proof: undefined }, etag);
+  const promoted = {
+    ...record,
+    replaced: [...replaced],
+    promoted: step.keyId,
+    proof: undefined,
+    addRefused: undefined,
+  };
+  const saved = await save(context, promoted, etag);
   if (stale(facts, clock)) return false;
   await ports.vault.write(rotation.name, {
     value,
@@ -163,6 +193,11 @@ async function promote(
     rotation: rotation.name,
     rotationId: step.rotationId,
   });
+  // Told at once to those who asked; where this is cut off, the next sign-in tells them.
+  const runs = finishRuns(record.runs, step.rotationId, clock());
+  if (runs.some(({ doneAt }, index) => doneAt !== record.runs[index]?.doneAt)) {
+    await save(context, { ...saved.record, runs }, saved.etag);
+  }
   return true;
 }
 

@@ -1,9 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { addSeconds } from '../../src/clock.ts';
-import type { Facts, Password, PlanLimits, RotationRecord, SecretVersion } from '../../src/rotation/facts.ts';
+import {
+  type Facts,
+  newRecord,
+  type Password,
+  type PlanLimits,
+  type RotationRecord,
+  type SecretVersion,
+} from '../../src/rotation/facts.ts';
 import { plan } from '../../src/rotation/plan.ts';
-import { findRemoval } from '../../src/rotation/removable.ts';
+import { findRemovals } from '../../src/rotation/removable.ts';
+import type { Run } from '../../src/rotation/runs.ts';
 
 const now = new Date('2026-11-22T12:00:00.000Z');
 const ago = (seconds: number) => addSeconds(now, -seconds);
@@ -20,17 +28,16 @@ const rotation = {
   overlapSeconds: DAY,
 };
 
-const record: RotationRecord = {
-  rotation: rotation.name,
-  attempt: undefined,
-  proof: undefined,
-  request: undefined,
-  promoted: undefined,
-  replaced: [],
-  adopted: [],
-  shortenedLifetimeSeconds: undefined,
-  lifetimeRefused: false,
-};
+const record = newRecord(rotation.name);
+
+const attempt = { rotationId: 'a', why: 'due', begunAt: now, addTriedAt: undefined } as const;
+const run = (reason: Run['reason']): Run => ({
+  id: 'run',
+  reason,
+  requestedAt: now,
+  rotationId: undefined,
+  doneAt: undefined,
+});
 
 const password = (keyId: string, madeAgoSeconds: number, more: Partial<Password> = {}): Password => ({
   keyId,
@@ -51,6 +58,7 @@ const version = (
   keyId,
   rotation: keyId === undefined ? undefined : rotation.name,
   rotationId: keyId === undefined ? undefined : `attempt-of-${keyId}`,
+  versions: 2,
   ...more,
 });
 
@@ -127,15 +135,46 @@ describe('the first reason that applies', () => {
     ],
     [
       'a request',
-      { ...settled, record: { ...settled.record, request: { id: 'run', reason: 'compromised', at: now } } },
+      { ...settled, record: { ...settled.record, runs: [run('requested'), run('compromised')] } },
       'compromised',
       'begin',
     ],
+    ['an attempt that was written down', { ...settled, record: { attempt } }, 'attempt_begun', 'add'],
     [
-      'an attempt that was written down',
-      { ...settled, record: { attempt: { rotationId: 'a', why: 'due', begunAt: now, addTriedAt: undefined } } },
+      'a request while an attempt waits to be added',
+      { ...settled, record: { attempt, runs: [run('requested')] } },
+      'requested',
+      'begin',
+    ],
+    [
+      'a refused life, a day later',
+      { ...settled, record: { attempt, addRefused: { why: 'lifetime_refused', of: 90 * DAY, at: ago(DAY) } } },
       'attempt_begun',
       'add',
+    ],
+    [
+      'a refused life that the config no longer asks for',
+      { ...settled, record: { attempt, addRefused: { why: 'lifetime_refused', of: 80 * DAY, at: now } } },
+      'attempt_begun',
+      'add',
+    ],
+    [
+      'no room for a password, ten minutes later',
+      { ...settled, record: { attempt, addRefused: { why: 'too_many_passwords', of: 90 * DAY, at: ago(600) } } },
+      'attempt_begun',
+      'add',
+    ],
+    [
+      'a version whose own expiry has passed',
+      { ...settled, current: version('k1', 5 * DAY, { expiresOn: ago(1) }) },
+      'expired',
+      'begin',
+    ],
+    [
+      'a proved current secret whose password Graph does not list any more',
+      { ...settled, passwords: [], record: { proof: { ...proved('current', 'k1'), lastTriedAt: ago(61) } } },
+      'current_unproved',
+      'prove',
     ],
     [
       'an addPassword whose answer may be under way',
@@ -209,7 +248,15 @@ describe('the first reason that applies', () => {
     ['secret_deleted', { current: { kind: 'deleted' } }],
     ['pending_disabled', { pending: { kind: 'disabled' } }],
     ['pending_deleted', { pending: { kind: 'deleted' } }],
-    ['lifetime_refused', { record: { lifetimeRefused: true } }],
+    [
+      'lifetime_refused',
+      { record: { attempt, addRefused: { why: 'lifetime_refused', of: 90 * DAY, at: ago(DAY - 1) } } },
+    ],
+    [
+      'too_many_passwords',
+      { record: { attempt, addRefused: { why: 'too_many_passwords', of: 90 * DAY, at: ago(599) } } },
+    ],
+    ['too_many_versions', { ...settled, current: version('k1', 5 * DAY, { versions: 501 }) }],
   ])('%s: waits for a person or a later look, whatever else is due', (reason, seen) => {
     expect(plan(see(seen), limits)).toMatchObject({ reason, step: { do: 'nothing' } });
   });
@@ -259,7 +306,7 @@ describe('what is never removed', () => {
   it('R1, R3: nothing that current or pending names, nothing foreign, nothing while either cannot be read', () => {
     fc.assert(
       fc.property(anyFacts, (facts) => {
-        const removal = findRemoval(facts, limits);
+        const removal = findRemovals(facts, limits).find(({ at }) => at <= now);
         if (removal === undefined) return;
         const { application, current, pending, record: known } = facts;
         const made =
@@ -281,7 +328,7 @@ describe('what is never removed', () => {
   it('R2: nothing that may have been current before its successor has been current for the overlap', () => {
     fc.assert(
       fc.property(anyFacts, (facts) => {
-        const removal = findRemoval(facts, limits);
+        const removal = findRemovals(facts, limits).find(({ at }) => at <= now);
         const { application, current, record: known } = facts;
         if (removal?.why !== 'overlap_over' || application.kind !== 'found' || current.kind !== 'found') return;
         expect(now.getTime() - current.value.createdOn.getTime()).toBeGreaterThanOrEqual(
@@ -296,7 +343,7 @@ describe('what is never removed', () => {
   it('R3: no orphan before the grace, because a step under way may still store it', () => {
     fc.assert(
       fc.property(anyFacts, (facts) => {
-        const removal = findRemoval(facts, limits);
+        const removal = findRemovals(facts, limits).find(({ at }) => at <= now);
         if (removal?.why !== 'orphan' || facts.application.kind !== 'found') return;
         const made = facts.application.value.passwords.find(({ keyId }) => keyId === removal.keyId);
         expect(now.getTime() - (made?.startsOn.getTime() ?? 0)).toBeGreaterThanOrEqual(

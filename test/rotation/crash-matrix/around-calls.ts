@@ -28,6 +28,7 @@ export function aroundCalls(ports: RotationPorts, around: AroundCalls): Rotation
     },
     signIn: (principal, text) => around('signIn', () => ports.signIn(principal, text)),
     records: {
+      list: () => around('records.list', () => records.list()),
       read: (rotation) => around('records.read', () => records.read(rotation)),
       write: (record, etag) => around('records.write', () => records.write(record, etag)),
     },

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { findRemoval } from '../../../src/rotation/removable.ts';
+import { findRemovals } from '../../../src/rotation/removable.ts';
 import { type RunOptions, type RunResult, run } from './run.ts';
 import { faults, scenarios } from './scenarios.ts';
 
@@ -22,8 +22,8 @@ const seed = values.seed === undefined ? randomInt(2 ** 31) : Number(values.seed
 if (!Number.isSafeInteger(seed)) throw new Error('--seed takes a whole number: the one that an earlier run printed.');
 
 /** Without the pending check: as if there were no pending secret to look at. */
-const weakened: typeof findRemoval = (facts, limits) =>
-  findRemoval({ ...facts, pending: { kind: 'not_found' } }, limits);
+const weakened: typeof findRemovals = (facts, limits) =>
+  findRemovals({ ...facts, pending: { kind: 'not_found' } }, limits);
 const rule = values['self-check'] ? { removalRule: weakened } : {};
 
 const MOST_SHOWN = 20;

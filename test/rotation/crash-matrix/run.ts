@@ -4,9 +4,11 @@ import type { Log } from '../../../src/log.ts';
 import { markOf } from '../../../src/rotation/facts.ts';
 import type { Plan } from '../../../src/rotation/plan.ts';
 import { proofComplete } from '../../../src/rotation/proof.ts';
-import type { findRemoval } from '../../../src/rotation/removable.ts';
+import type { findRemovals } from '../../../src/rotation/removable.ts';
 import { rotate } from '../../../src/rotation/rotate.ts';
+import { openRequest } from '../../../src/rotation/runs.ts';
 import { pendingName } from '../../../src/rotation/take-step.ts';
+import { createWriteBudget, GRAPH_WRITES } from '../../../src/rotation/write-budget.ts';
 import { createRandom, mixSeed } from '../in-memory/random.ts';
 import { type AroundCalls, aroundCalls } from './around-calls.ts';
 import { checkNumber, checkSettled, ownPasswords, signInEverywhere } from './consumers.ts';
@@ -19,7 +21,7 @@ export interface RunOptions {
   /** The number of the call after which the rotator is stopped; undefined: it never is. */
   point: number | undefined;
   seed: number;
-  removalRule?: typeof findRemoval;
+  removalRule?: typeof findRemovals;
 }
 
 export interface Violation {
@@ -91,6 +93,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   });
   const { time, vault, records } = world;
   const { clock, sleep } = time;
+  const budget = createWriteBudget({ clock, ...GRAPH_WRITES });
   const violate = (reason: string | undefined) => {
     if (reason !== undefined) violation ??= { reason, at: clock() };
   };
@@ -168,7 +171,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
 
   const afterLook = (look: { clean: boolean }, from: Date, dueAt: Date | undefined, { reason }: Plan) => {
     if (!look.clean || dueAt === undefined || from < dueAt) return;
-    if (records.peek(rotation.name).request !== undefined || vault.versions(rotation.name).length < 2) return;
+    if (openRequest(records.peek(rotation.name).runs) !== undefined || vault.versions(rotation.name).length < 2) return;
     if (point !== undefined && pointCall === undefined) return;
     const wrong = checkSettled(world, scenario, foreign);
     if (wrong !== undefined) violate(`${wrong} (the look said ${reason})`);
@@ -186,6 +189,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
       const planned = await rotate(rotation, addSeconds(from, LOOK_SECONDS), {
         ports: aroundCalls(world.ports, around(rotator, look)),
         limits,
+        budget,
         clock,
         newId: () => `r${++ids}`,
         log: silent,
@@ -216,8 +220,14 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const { requestAfterSeconds } = scenario;
   if (requestAfterSeconds !== undefined) {
     const at = addSeconds(START, requestAfterSeconds);
-    const request = { id: 'asked', reason: 'requested', at } as const;
-    time.at(at, () => records.change(rotation.name, { request }));
+    const asked = {
+      id: 'asked',
+      reason: 'requested',
+      requestedAt: at,
+      rotationId: undefined,
+      doneAt: undefined,
+    } as const;
+    time.at(at, () => records.change(rotation.name, { runs: [asked] }));
   }
 
   let watched = '';

@@ -1,7 +1,6 @@
 import { addSeconds } from '../../../src/clock.ts';
-import { markOf, type Password } from '../../../src/rotation/facts.ts';
+import { markOf, newRecord, type Password } from '../../../src/rotation/facts.ts';
 import type { Random } from '../in-memory/random.ts';
-import { newRecord } from '../in-memory/records.ts';
 import { createWorld, type World } from '../in-memory/world.ts';
 import type { Fault, Scenario } from './scenarios.ts';
 

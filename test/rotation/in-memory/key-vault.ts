@@ -27,7 +27,8 @@ export function createKeyVault(clock: Clock, { clockSkewSeconds }: { clockSkewSe
     const seconds = Math.floor(addSeconds(writtenAt, clockSkewSeconds).getTime() / 1000);
     const createdOn = new Date(seconds * 1000);
     const version = `v${versions.length + 1}`;
-    versions.push({ told: { version, createdOn, expiresOn, keyId, rotation, rotationId }, value, writtenAt });
+    const told = { version, createdOn, expiresOn, keyId, rotation, rotationId, versions: versions.length + 1 };
+    versions.push({ told, value, writtenAt });
     secrets.set(name, versions);
   };
 

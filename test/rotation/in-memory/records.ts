@@ -1,5 +1,5 @@
 import { UpstreamError } from '../../../src/errors.ts';
-import type { RotationRecord } from '../../../src/rotation/facts.ts';
+import { newRecord, type RotationRecord } from '../../../src/rotation/facts.ts';
 import type { Records } from '../../../src/rotation/ports.ts';
 
 /** The store of records: each write must carry the mark of the last one. */
@@ -11,18 +11,6 @@ export interface MemoryRecords extends Records {
   /** An operator's route writes: it read a moment ago and nobody came between. */
   change(rotation: string, change: Partial<RotationRecord>): void;
 }
-
-export const newRecord = (rotation: string): RotationRecord => ({
-  rotation,
-  attempt: undefined,
-  proof: undefined,
-  request: undefined,
-  promoted: undefined,
-  replaced: [],
-  adopted: [],
-  shortenedLifetimeSeconds: undefined,
-  lifetimeRefused: false,
-});
 
 export function createRecords(): MemoryRecords {
   const rows = new Map<string, { record: RotationRecord; etag: string }>();
@@ -38,6 +26,9 @@ export function createRecords(): MemoryRecords {
     peek,
     lose: (rotation) => void rows.delete(rotation),
     change: (rotation, change) => void put({ ...peek(rotation), ...change }),
+    async list() {
+      return [...rows.values()].map(({ record }) => record);
+    },
     async read(rotation) {
       return rows.get(rotation) ?? { record: newRecord(rotation), etag: undefined };
     },
