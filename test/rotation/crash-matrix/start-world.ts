@@ -1,6 +1,7 @@
 import { addSeconds } from '../../../src/clock.ts';
 import { markOf, newRecord, type Password } from '../../../src/rotation/facts.ts';
 import type { Random } from '../in-memory/random.ts';
+import { createVirtualTime } from '../in-memory/virtual-time.ts';
 import { createWorld, type World } from '../in-memory/world.ts';
 import type { Fault, Scenario } from './scenarios.ts';
 
@@ -14,7 +15,7 @@ export function startWorld(
   on: Record<'onAdded' | 'onRemoved', (password: Password) => void>,
 ): { world: World; foreign: readonly string[] } {
   const world = createWorld({
-    start: START,
+    time: createVirtualTime(START),
     random,
     rotation,
     propagationSeconds,

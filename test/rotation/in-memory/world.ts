@@ -5,10 +5,10 @@ import { createGraph, type Graph } from './graph.ts';
 import { createKeyVault, type KeyVault } from './key-vault.ts';
 import type { Random } from './random.ts';
 import { createRecords, type MemoryRecords } from './records.ts';
-import { createVirtualTime, type VirtualTime } from './virtual-time.ts';
+import type { VirtualTime } from './virtual-time.ts';
 
 export interface WorldOptions {
-  start: Date;
+  time: VirtualTime;
   random: Random;
   rotation: Rotation;
   /** Until every replica of Entra has learned of a change. */
@@ -32,8 +32,7 @@ export interface World {
 }
 
 export function createWorld(options: WorldOptions): World {
-  const { random, rotation } = options;
-  const time = createVirtualTime(options.start);
+  const { random, rotation, time } = options;
   const entra = createEntra(time, random, options);
   const graph = createGraph(time.clock, random, entra, {
     objectId: rotation.application,
