@@ -8,6 +8,8 @@ export type SandboxEndpoints = Record<
 
 /** A broker in the sandbox follows which endpoints exist more often than one in Azure, so that a person can watch it. */
 const ENDPOINT_LOOK_SECONDS = 10;
+/** So is what a person changes by hand on a rotation's secret or application. */
+const ROTATION_LOOK_SECONDS = 5;
 
 /** The app settings that lead a broker to this sandbox. PUBLIC_URL, BROKER_ROLE and POLICY are up to who starts it. */
 export function brokerSettingsFor(sandbox: {
@@ -35,5 +37,6 @@ export function brokerSettingsFor(sandbox: {
     ROTATE_SCHEDULE: settings.rotateSchedule,
     PROOF_SPREAD_SECONDS: String(settings.proofSpreadSeconds),
     ENDPOINT_LOOK_SECONDS: String(ENDPOINT_LOOK_SECONDS),
+    ROTATION_LOOK_SECONDS: String(ROTATION_LOOK_SECONDS),
   };
 }

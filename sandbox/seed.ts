@@ -76,7 +76,7 @@ export const MANAGED_IDENTITIES = [
   FRAUD_SCORER_IDENTITY,
 ] as const;
 
-/** The application whose password the broker uses and later rotates; ARM: reads and endpoint actions of workspace prod. */
+/** The application whose password the broker uses and rotates; ARM: reads and endpoint actions of workspace prod. */
 export const TRAINER = {
   displayName: 'trainer',
   appId: 'd0000000-0000-4000-8000-000000000001',
@@ -84,8 +84,18 @@ export const TRAINER = {
   objectId: 'd0000000-0000-4000-8000-0000000000a1',
   /** Object id of its service principal: the `oid` of its tokens. */
   servicePrincipalId: 'd0000000-0000-4000-8000-0000000000f1',
-  /** Name of the Key Vault secret that holds its password. */
+  /** Name of the Key Vault secret that holds its password; also of the rotation in the sandbox's policy. */
   secretName: 'trainer-password',
+} as const;
+
+/**
+ * The seeded password and secret look as a rotating broker leaves them, so that nothing is due right after the start:
+ * the password carries the rotation's mark and the policy's lifetime, the secret says by its tags which password it holds.
+ */
+export const TRAINER_ROTATION = {
+  rotationId: 'seed',
+  displayName: `aml-token-broker/${TRAINER.secretName}/seed`,
+  lifetimeSeconds: 90 * 86_400,
 } as const;
 
 /** Who `POST /callers` with `{}` makes a token for: the policy of the sandbox grants this application. */

@@ -173,11 +173,11 @@ describe('zod', () => {
 });
 
 describe('the environment', () => {
-  it('is read by src/main.ts alone: settings get it as an argument', async () => {
+  it('is read by src/main.ts and, for the terminal, src/cli/rotate.ts alone: settings get it as an argument', async () => {
     const sources = await readSources('src');
     expect(
       filesWith(sources, /\bprocess\s*(\?\.|\.|\[)\s*['"]?env\b|\benv\b[^;]*from ['"](node:)?process['"]/),
-    ).toEqual(['src/main.ts']);
+    ).toEqual(['src/cli/rotate.ts', 'src/main.ts']);
   });
 
   it('is read in the sandbox only where a process starts or is started', async () => {
@@ -202,7 +202,10 @@ describe('the product', () => {
     expect(filesWith(await readSources('src'), /sandbox|azurite/i)).toEqual([]);
   });
 
-  it('writes to the console only in src/main.ts, by way of its log', async () => {
-    expect(filesWith(await readSources('src'), /\bconsole\.|process\.std(out|err)/)).toEqual(['src/main.ts']);
+  it('writes to the console only in src/main.ts, by way of its log, and in src/cli/rotate.ts, which is for the terminal', async () => {
+    expect(filesWith(await readSources('src'), /\bconsole\.|process\.std(out|err)/)).toEqual([
+      'src/cli/rotate.ts',
+      'src/main.ts',
+    ]);
   });
 });

@@ -1,4 +1,4 @@
-import { BROKER_API, BROKER_IDENTITY, DEFAULT_CALLER, TRAINER } from '../seed.ts';
+import { BROKER_API, BROKER_IDENTITY, DEFAULT_CALLER, TRAINER, TRAINER_ROTATION } from '../seed.ts';
 import { type ApplicationPassword, makePassword } from './application-password.ts';
 import { createPropagatingList, type PropagatingList } from './propagating-list.ts';
 import type { Random } from './random.ts';
@@ -91,7 +91,9 @@ export function createDirectory(
     byAppId: (appId) => applications.find((one) => sameId(one.appId, appId)),
     byObjectId: (id) => applications.find((one) => sameId(one.id, id)),
   };
-  const trainerPassword = makePassword({ displayName: 'key1' }, created, random);
+  const { displayName, lifetimeSeconds } = TRAINER_ROTATION;
+  const endDateTime = new Date(created.getTime() + lifetimeSeconds * 1000);
+  const trainerPassword = makePassword({ displayName, endDateTime }, created, random);
   directory.byObjectId(TRAINER.objectId)?.passwords.add(trainerPassword, null);
   return { directory, trainerPassword };
 }

@@ -1,6 +1,6 @@
 import { createEndpointStore, type EndpointStore } from '../arm/endpoint-store.ts';
 import { createSecretStore, type SecretStore } from '../key-vault/secret-store.ts';
-import { TOKEN_CACHE_KEY_SECRET, TRAINER } from '../seed.ts';
+import { TOKEN_CACHE_KEY_SECRET, TRAINER, TRAINER_ROTATION } from '../seed.ts';
 import { type CallLog, createCallLog } from './call-log.ts';
 import { createDirectory, type Directory } from './directory.ts';
 import { createFaults, type Faults } from './faults.ts';
@@ -22,7 +22,11 @@ export function createPretendAzure(clock: () => Date, random: Random): PretendAz
   const { directory, trainerPassword } = createDirectory(clock(), random);
   const secrets = createSecretStore({ clock, random: random.bytes });
   secrets.set(TRAINER.secretName, trainerPassword.text, {
-    tags: { keyId: trainerPassword.keyId },
+    tags: {
+      keyId: trainerPassword.keyId,
+      rotation: TRAINER.secretName,
+      rotationId: TRAINER_ROTATION.rotationId,
+    },
     expires: trainerPassword.endDateTime,
   });
   secrets.set(TOKEN_CACHE_KEY_SECRET, random.bytes(TOKEN_CACHE_KEY_BYTES).toString('base64url'));

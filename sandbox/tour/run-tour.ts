@@ -8,7 +8,7 @@ export interface Step {
 }
 
 /** Whatever the steps wait for, the tour is over by then. */
-const TOUR_MS = 115_000;
+const TOUR_MS = 170_000;
 
 /** Runs the steps one after the other, one line for each. Later steps build on earlier ones, so the first failure ends the tour. */
 export async function runTour(steps: readonly Step[], tour: Tour, print: (line: string) => void): Promise<boolean> {

@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import * as z from 'zod';
 import { RESOURCE_GROUP, SUBSCRIPTION_ID } from '../seed.ts';
+import { askForKey, turnKeys } from './key-steps.ts';
 import { watchRefresh } from './refresh-step.ts';
+import { expectRefusal, expectStatus } from './request.ts';
+import { ROTATION_STEPS } from './rotation-steps.ts';
 import type { Step } from './run-tour.ts';
-import { describeReply, expectStatus, fingerprint, type Tour } from './tour.ts';
+import { callerTokenOf, fingerprint, type Tour } from './tour.ts';
 
 const WORKSPACE_PATH =
   `/subscriptions/${SUBSCRIPTION_ID}/resourceGroups/${RESOURCE_GROUP}` +
@@ -28,7 +31,7 @@ export const STEPS: readonly Step[] = [
   {
     name: 'endpoint token',
     async run(tour) {
-      const token = await tour.endpointTokenFor(callerToken(tour));
+      const token = await tour.endpointTokenFor(callerTokenOf(tour));
       tour.endpointToken = token;
       const inSeconds = (instant: Date) => Math.round((instant.getTime() - token.askedAt.getTime()) / 1000);
       return (
@@ -43,7 +46,7 @@ export const STEPS: readonly Step[] = [
   {
     name: 'workspace token',
     async run(tour) {
-      const reply = await tour.ask('POST', '/workspaces/prod/token', callerToken(tour), { audience: 'arm' });
+      const reply = await tour.ask('POST', '/workspaces/prod/token', callerTokenOf(tour), { audience: 'arm' });
       const token = workspaceTokenSchema.parse(expectStatus(200, reply));
       const workspace = z
         .object({ name: z.string(), location: z.string() })
@@ -56,22 +59,19 @@ export const STEPS: readonly Step[] = [
     async run(tour) {
       const stranger = await tour.newCaller({ appId: randomUUID() });
       const reply = await tour.ask('POST', '/workspaces/prod/endpoints/fraud-aml/token', stranger, {});
-      const seen = describeReply(reply);
-      if (seen !== '403 not_granted') throw new Error(`expected 403 not_granted, got ${seen}`);
+      expectRefusal('403 not_granted', reply);
       return 'an application without a grant was refused: 403 not_granted';
     },
   },
+  { name: 'endpoint key', run: askForKey },
+  ...ROTATION_STEPS,
+  { name: 'endpoint key turned', run: turnKeys },
 ];
 
 async function score(tour: Tour): Promise<string> {
   const { endpointToken } = tour;
   if (!endpointToken) throw new Error('there is no endpoint token to score with');
-  const reply = await tour.score(endpointToken);
+  const reply = await tour.score(endpointToken.scoringUri, endpointToken.accessToken);
   expectStatus(200, reply);
   return `200 from ${new URL(endpointToken.scoringUri).host} with token ${fingerprint(endpointToken.accessToken)}…: ${JSON.stringify(reply.json).slice(0, 60)}`;
-}
-
-function callerToken({ callerToken }: Tour): string {
-  if (callerToken === undefined) throw new Error('there is no caller token to ask with');
-  return callerToken;
 }

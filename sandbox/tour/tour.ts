@@ -2,11 +2,18 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import tls from 'node:tls';
 import * as z from 'zod';
+import { TRAINER } from '../seed.ts';
+import { type Consumer, createConsumer } from './consumer.ts';
+import { expectStatus, type Reply, request } from './request.ts';
+import type { KeyInHand, RotationInHand } from './rotation-in-hand.ts';
 
 const endpointsSchema = z.object({
   broker: z.url(),
   // Absent while the broker runs under Core Tools, which serve plain HTTP.
   brokerTls: z.url().optional(),
+  entra: z.url(),
+  managedIdentity: z.url(),
+  keyVault: z.url(),
   arm: z.url(),
   control: z.url(),
   caCertificate: z.string(),
@@ -27,14 +34,16 @@ export type EndpointToken = z.infer<typeof endpointTokenSchema> & {
   askedAt: Date;
 };
 
-const callsSchema = z.array(z.object({ service: z.string(), method: z.string(), path: z.string() }));
-const problemSchema = z.object({ code: z.string() });
+const callsSchema = z.array(
+  z.object({ service: z.string(), method: z.string(), path: z.string(), status: z.number() }),
+);
+const passwordSchema = z.object({ keyId: z.string(), displayName: z.string().nullable() });
+const stateSchema = z.object({
+  applications: z.array(z.object({ id: z.string(), passwords: z.array(passwordSchema) })),
+});
 
-export interface Reply {
-  status: number;
-  /** Parsed JSON, undefined when there is none. */
-  json: unknown;
-}
+/** A call that Azure's services got. */
+type Call = z.infer<typeof callsSchema>[number];
 
 /** What the steps share: the running system, and the tokens that one step hands to the next. */
 export interface Tour {
@@ -42,21 +51,33 @@ export interface Tour {
   callerToken?: string;
   endpointToken?: EndpointToken;
   workspaceToken?: string;
+  rotation?: RotationInHand;
+  endpointKey?: KeyInHand;
+  /** Uses the rotated secret as a program beside the broker does. */
+  consumer: Consumer;
   /** A caller's token from the sandbox; `{}` is the caller whom the sandbox's policy serves. */
   newCaller(who: object): Promise<string>;
   /** Asks the broker. */
-  ask(method: 'GET' | 'POST', path: string, callerToken: string, body?: object): Promise<Reply>;
+  ask(
+    method: 'GET' | 'POST',
+    path: string,
+    callerToken: string,
+    body?: object,
+    headers?: Record<string, string>,
+  ): Promise<Reply>;
   /** Asks the broker for the token of the endpoint fraud-aml; throws when it gives none. */
   endpointTokenFor(callerToken: string): Promise<EndpointToken>;
-  /** Sends rows to be scored, with a token. */
-  score(token: EndpointToken): Promise<Reply>;
+  /** Sends rows to be scored, with an endpoint's token or key. */
+  score(scoringUri: string, credential: string): Promise<Reply>;
   /** Any other service, with a bearer token. */
   get(url: string, token: string): Promise<Reply>;
   /** How many tokens of the endpoint fraud-aml were asked of Azure so far. */
   countTokenCalls(): Promise<number>;
+  /** How many calls of Azure so far fit. */
+  countCalls(fits: (call: Call) => boolean): Promise<number>;
+  /** The passwords of the application `trainer` as they are, before any replica knows. */
+  listPasswords(): Promise<z.infer<typeof passwordSchema>[]>;
 }
-
-const REQUEST_MS = 10_000;
 
 /** Finds the running system by its endpoints file and trusts its CA. Throws a message for a person when nothing runs. */
 export function openTour(endpointsFile: string): Tour {
@@ -65,21 +86,23 @@ export function openTour(endpointsFile: string): Tour {
       `Nothing is running: ${endpointsFile} does not exist. Start the broker in another terminal: npm start`,
     );
   }
-  const { broker, brokerTls, arm, control, caCertificate } = endpointsSchema.parse(
-    JSON.parse(readFileSync(endpointsFile, 'utf8')),
-  );
-  tls.setDefaultCACertificates([...tls.getCACertificates('default'), readFileSync(caCertificate, 'utf8')]);
+  const urls = endpointsSchema.parse(JSON.parse(readFileSync(endpointsFile, 'utf8')));
+  const { broker, brokerTls, arm, control } = urls;
+  tls.setDefaultCACertificates([...tls.getCACertificates('default'), readFileSync(urls.caCertificate, 'utf8')]);
   const brokerUrl = brokerTls ?? broker;
 
-  const ask: Tour['ask'] = (method, path, callerToken, body) =>
-    request(method, `${brokerUrl}${path}`, callerToken, body);
+  const ask: Tour['ask'] = (method, path, token, body, headers) =>
+    request(method, `${brokerUrl}${path}`, { token, body, headers });
+  const countCalls: Tour['countCalls'] = async (fits) =>
+    callsSchema.parse(expectStatus(200, await request('GET', `${control}/calls`))).filter(fits).length;
   return {
     armUrl: arm,
+    consumer: createConsumer(urls),
     ask,
     async newCaller(who) {
       const { token } = z
         .object({ token: z.string() })
-        .parse(expectStatus(200, await request('POST', `${control}/callers`, undefined, who)));
+        .parse(expectStatus(200, await request('POST', `${control}/callers`, { body: who })));
       return token;
     },
     async endpointTokenFor(callerToken) {
@@ -87,28 +110,19 @@ export function openTour(endpointsFile: string): Tour {
       const reply = await ask('POST', '/workspaces/prod/endpoints/fraud-aml/token', callerToken, {});
       return { ...endpointTokenSchema.parse(expectStatus(200, reply)), askedAt };
     },
-    score: ({ scoringUri, accessToken }) =>
-      request('POST', scoringUri, accessToken, { data: [[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]] }),
-    get: (url, token) => request('GET', url, token),
-    async countTokenCalls() {
-      const calls = callsSchema.parse(expectStatus(200, await request('GET', `${control}/calls`)));
-      const isTokenCall = ({ method, path }: { method: string; path: string }) =>
-        method === 'POST' && path.toLowerCase().endsWith('/onlineendpoints/fraud-aml/token');
-      return calls.filter(isTokenCall).length;
+    score: (scoringUri, token) =>
+      request('POST', scoringUri, { token, body: { data: [[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]] } }),
+    get: (url, token) => request('GET', url, { token }),
+    countTokenCalls: () =>
+      countCalls(
+        ({ method, path }) => method === 'POST' && path.toLowerCase().endsWith('/onlineendpoints/fraud-aml/token'),
+      ),
+    countCalls,
+    async listPasswords() {
+      const { applications } = stateSchema.parse(expectStatus(200, await request('GET', `${control}/state`)));
+      return applications.find(({ id }) => id === TRAINER.objectId)?.passwords ?? [];
     },
   };
-}
-
-/** The JSON of an answer that has the status it should have; else an error with the status and, when there is one, the problem's code. */
-export function expectStatus(status: number, reply: Reply): unknown {
-  if (reply.status !== status) throw new Error(`expected status ${status}, got ${describeReply(reply)}`);
-  return reply.json;
-}
-
-/** Status and problem code: all of an unexpected answer that can be shown, since a body might hold a token. */
-export function describeReply({ status, json }: Reply): string {
-  const problem = problemSchema.safeParse(json);
-  return problem.success ? `${status} ${problem.data.code}` : `${status}`;
 }
 
 /** Enough of a token's SHA-256 to tell two tokens apart, and no use to anyone else. */
@@ -116,32 +130,8 @@ export function fingerprint(token: string): string {
   return createHash('sha256').update(token).digest('hex').slice(0, 12);
 }
 
-async function request(method: 'GET' | 'POST', url: string, token?: string, body?: object): Promise<Reply> {
-  const headers = new Headers({ accept: 'application/json' });
-  if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
-  if (body !== undefined) headers.set('content-type', 'application/json');
-  const init = {
-    method,
-    headers,
-    signal: AbortSignal.timeout(REQUEST_MS),
-    ...(body && { body: JSON.stringify(body) }),
-  };
-  let response: Response;
-  let text: string;
-  try {
-    response = await fetch(url, init);
-    text = await response.text();
-  } catch (error) {
-    const reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    throw new Error(`${new URL(url).origin} cannot be reached (${reason}). Is npm start still running?`);
-  }
-  return { status: response.status, json: parseJson(text) };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+/** The token of the caller whom the policy serves; the first step takes it. */
+export function callerTokenOf({ callerToken }: Tour): string {
+  if (callerToken === undefined) throw new Error('there is no caller token to ask with');
+  return callerToken;
 }

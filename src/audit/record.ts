@@ -1,12 +1,15 @@
-/** One row of the audit: who asked for what, what was decided, and which token left. Holds no secret. */
+/** One row of the audit: who asked for what, what was decided, and which token left or run began. Holds no secret. */
 export interface AuditRecord {
   at: Date;
   correlationId: string;
-  /** `checked`: an instance found that it can write, and says which policy it has in force. */
-  decision: 'issued' | 'refused' | 'checked';
+  /**
+   * `requested`: an operator asked for a rotation; `checked`: an instance found that it can write, and says which policy
+   * it has in force.
+   */
+  decision: 'issued' | 'refused' | 'requested' | 'checked';
   /** The error code of a refusal. */
   code?: string;
-  /** Why, in one word, where the code does not say it. */
+  /** Why, in one word, where the code does not say it; of a request, the operator's reason. */
   reason?: string;
   /** The caller: policy name of the issuer, class, and the ids of the token. Absent where nobody asked. */
   caller?: {
@@ -27,6 +30,8 @@ export interface AuditRecord {
   /** The `uti` of the token that was handed out, where it can be read. */
   tokenId?: string;
   expiresOn?: Date;
+  /** The run that an operator's request began, or that the same key had begun before. */
+  run?: string;
   /** SHA-256 of the policy that was in force, hex. */
   policyHash: string;
 }

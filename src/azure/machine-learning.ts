@@ -1,10 +1,12 @@
 import { AzureMachineLearningWorkspaces } from '@azure/arm-machinelearning';
 import type { TokenCredential } from '@azure/core-auth';
+import type { PipelinePolicy } from '@azure/core-rest-pipeline';
 import * as z from 'zod';
 import { addSeconds, type Clock, secondsBetween } from '../clock.ts';
 import type { Workspace } from '../config/policy-schema.ts';
 import { UpstreamError } from '../errors.ts';
 import { type Endpoint, endpointId, type MachineLearning } from '../freshness/ports.ts';
+import { followRegeneration, type RegenerationWait } from './regenerate-key.ts';
 import { callAzure, clientOptions, parseAnswer } from './transport.ts';
 
 export interface MachineLearningOptions {
@@ -15,6 +17,8 @@ export interface MachineLearningOptions {
   clock: Clock;
   /** Runs every call and reports how it ended, for the readiness answer. */
   watched: <T>(call: () => Promise<T>) => Promise<T>;
+  /** How long regenerateKey waits for the end; absent: 20 s. */
+  regenerationWait?: RegenerationWait;
 }
 
 const service = 'azure machine learning';
@@ -48,6 +52,18 @@ const tokenAnswer = z.looseObject({
 
 const keysAnswer = z.looseObject({ primaryKey: z.string().min(1), secondaryKey: z.string().min(1) });
 
+/** Links in answers (the next page, where to poll) are followed with our token: to Resource Manager and nowhere else. */
+function sameOriginPolicy(endpoint: string): PipelinePolicy {
+  const { origin } = new URL(endpoint);
+  return {
+    name: 'brokerSameOriginPolicy',
+    async sendRequest(request, next) {
+      if (new URL(request.url).origin === origin) return next(request);
+      throw new UpstreamError({ service, kind: 'unexpected', upstreamCode: 'link_to_another_host' });
+    },
+  };
+}
+
 /** Undefined while the endpoint has no address to score at. */
 function toEndpoint(workspace: Workspace, answer: unknown): Endpoint | undefined {
   const { name, properties, systemData } = parseAnswer(service, endpointAnswer, answer);
@@ -63,7 +79,7 @@ function toEndpoint(workspace: Workspace, answer: unknown): Endpoint | undefined
 
 /** Online endpoints of Azure ML (ARM, api-version 2022-10-01), through the official SDK. */
 export function createMachineLearning(options: MachineLearningOptions): MachineLearning {
-  const { armEndpoint, armScope, credentialOf, clock, watched } = options;
+  const { armEndpoint, armScope, credentialOf, clock, watched, regenerationWait } = options;
   const call = <T>(ask: () => Promise<T>) => watched(() => callAzure(service, ask));
   const clients = new Map<string, AzureMachineLearningWorkspaces>();
 
@@ -73,7 +89,7 @@ export function createMachineLearning(options: MachineLearningOptions): MachineL
     const client =
       clients.get(key) ??
       new AzureMachineLearningWorkspaces(credentialOf(fetch), subscription, {
-        ...clientOptions(),
+        ...clientOptions(sameOriginPolicy(armEndpoint)),
         endpoint: armEndpoint,
         credentialScopes: [armScope],
       });
@@ -124,5 +140,21 @@ export function createMachineLearning(options: MachineLearningOptions): MachineL
       const { primaryKey, secondaryKey } = parseAnswer(service, keysAnswer, answer);
       return { primaryKey, secondaryKey };
     },
+
+    regenerateKey: (workspace, name, key) =>
+      call(() =>
+        followRegeneration(
+          service,
+          (options) =>
+            clientFor(workspace).beginRegenerateKeys(
+              workspace.resource_group,
+              workspace.workspace_name,
+              name,
+              { keyType: key === 'primary' ? 'Primary' : 'Secondary' },
+              options,
+            ),
+          regenerationWait,
+        ),
+      ),
   };
 }

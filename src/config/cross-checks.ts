@@ -67,7 +67,7 @@ function* checkIdentityUse(
   }
 }
 
-function* checkEndpointEntry(
+export function* checkEndpointEntry(
   { policy, declared }: Checked,
   pattern: string,
   path: PropertyKey[],

@@ -14,3 +14,11 @@ export const durationSeconds = z
     context.addIssue('must be a duration');
     return z.NEVER;
   });
+
+/** Seconds as the policy writes them: 7776000 → `90d`. */
+export function durationText(seconds: number): string {
+  for (const unit of ['d', 'h', 'm'] as const) {
+    if (seconds % secondsPer[unit] === 0) return `${seconds / secondsPer[unit]}${unit}`;
+  }
+  return `${seconds}s`;
+}

@@ -49,8 +49,22 @@ export function locateIssue(document: Document, lines: LineCounter, issue: z.cor
   if (issue.code === 'invalid_type' && issue.input === undefined) return [at(issue.path, 'is missing')];
   if (issue.code === 'invalid_union' && issue.message === 'Invalid input') {
     if (issue.input === undefined) return [at(issue.path, 'is missing')];
-    const [branch] = issue.errors.flat().filter(({ code }) => code !== 'invalid_type');
-    return [at(issue.path, branch?.message ?? 'is not of a form that is known here')];
+    const inner = nearestForm(issue.errors).map((one) => ({ ...one, path: [...issue.path, ...one.path] }));
+    if (inner.length === 0) return [at(issue.path, 'is not of a form that is known here')];
+    return inner.flatMap((one) => locateIssue(document, lines, one));
   }
   return [at(issue.path, issue.message)];
+}
+
+/**
+ * Of the forms that a value may have, the problems of the one that was meant: with the fewest unknown keys, then with
+ * the fewest problems. Empty where the value is of no such kind at all.
+ */
+function nearestForm(forms: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] {
+  const unknownKeys = (issues: readonly z.core.$ZodIssue[]) =>
+    issues.reduce((count, issue) => count + (issue.code === 'unrecognized_keys' ? issue.keys.length : 0), 0);
+  const [nearest = []] = forms
+    .filter((issues) => !issues.some(({ code, path }) => code === 'invalid_type' && path.length === 0))
+    .toSorted((a, b) => unknownKeys(a) - unknownKeys(b) || a.length - b.length);
+  return nearest;
 }

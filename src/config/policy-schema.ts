@@ -127,13 +127,59 @@ const grant = z
   })
   .describe('Callers that match may obtain these targets, for at most this long.');
 
+/** Key Vault allows 127 characters; eight are kept for `-pending`, the secret that holds the next password. */
+const rotationName = z
+  .string()
+  .regex(
+    /^[0-9a-zA-Z-]{1,119}$/,
+    'must be the name of a Key Vault secret: letters, digits and hyphens, at most 119 so that {name}-pending fits too',
+  );
+
+/** Shorter ones would only fill Key Vault with versions. */
+const SHORTEST_ROTATION_SECONDS = 60;
+
+const rotateEvery = durationSeconds
+  .refine((seconds) => seconds >= SHORTEST_ROTATION_SECONDS, 'must be at least 1m')
+  .describe('How old the secret or key in use may become before the next one is made.');
+
+const overlap = durationSeconds
+  .prefault('24h')
+  .describe('How long the previous one keeps working after its successor became current. Default 24h.');
+
+const secretRotation = z
+  .strictObject({
+    tenantId: guid,
+    clientId: guid.describe('Client id (appId) of the application. Never the broker’s own.'),
+    application: guid.describe('Object id of the application: az ad app show --id <clientId> --query id.'),
+    rotateEvery,
+    lifetime: durationSeconds
+      .prefault('90d')
+      .describe('Life asked for each new password; longer than rotateEvery and overlap together. Default 90d.'),
+    overlap,
+  })
+  .describe('A service principal’s password. The entry’s name is the Key Vault secret that holds it.');
+
+const keyRotation = z
+  .strictObject({
+    endpointKeys: z
+      .string()
+      .regex(/^[a-zA-Z0-9][a-zA-Z0-9-]*\/[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}$/, 'must be workspace/endpoint, without *')
+      .describe('workspace/endpoint: an endpoint in key mode.'),
+    rotateEvery,
+    overlap,
+  })
+  .describe('The two keys of an online endpoint, by turns.');
+
 export const policySchema = z.strictObject({
   issuers: z.record(name, issuer),
   operators: z.array(matcher).default([]),
   identities: z.record(name, identity).default({}),
   workspaces: z.record(name, workspace).default({}),
   grants: z.record(name, grant).default({}),
-  rotations: z.strictObject({}).default({}).describe('Secrets to rotate. None can be listed yet.'),
+  rotations: z
+    .record(rotationName, z.union([secretRotation, keyRotation]))
+    .default({})
+    .describe('What is rotated: service principals’ passwords by the name of their Key Vault secret, endpoints’ keys.'),
   deny: z.array(matcher).default([]).describe('Callers cut off at once, whatever the grants say.'),
 });
 
@@ -144,6 +190,7 @@ export type Allowed = Grant['allow'][number];
 export type Issuer = PolicyDocument['issuers'][string];
 export type Identity = PolicyDocument['identities'][string];
 export type Workspace = PolicyDocument['workspaces'][string];
+export type RotationEntry = PolicyDocument['rotations'][string];
 
 /** The JSON Schema of broker.yaml for editors, made from the schema that validates it. */
 export function policyJsonSchema(): object {

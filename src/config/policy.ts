@@ -4,7 +4,8 @@ import type * as z from 'zod';
 import { crossCheckPolicy, type Declared } from './cross-checks.ts';
 import { type Located, lineOf, locateIssue } from './locate.ts';
 import { type Identity, type PolicyDocument, policySchema } from './policy-schema.ts';
-import type { Parsed } from './settings.ts';
+import { crossCheckRotations, type Reserved } from './rotation-checks.ts';
+import { DEFAULT_TOKEN_CACHE_KEY, type Parsed } from './settings.ts';
 
 /** broker.yaml, checked and ready to be compiled, with the hash that audit rows name. */
 export interface Policy extends PolicyDocument {
@@ -70,11 +71,16 @@ function withoutBroken(plain: Plain, issues: readonly z.core.$ZodIssue[]): Polic
   return policySchema.safeParse(rest).data;
 }
 
+/** Without settings, or with broken ones, what their defaults use. */
+const reservedByDefault: Reserved = { tokenCacheKey: DEFAULT_TOKEN_CACHE_KEY, brokerIdentityClientId: undefined };
+
 /**
  * Reads a policy text. All problems come back together, each as `line N: where: what`, in the order of their lines.
  * YAML 1.2; repeated keys are problems.
+ *
+ * @param reserved what the settings use, so that no rotation may: the settings themselves
  */
-export function parsePolicy(text: string): Parsed<Policy> {
+export function parsePolicy(text: string, reserved: Reserved = reservedByDefault): Parsed<Policy> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
   const failed = (problems: Located[]): Parsed<Policy> => ({
@@ -91,7 +97,11 @@ export function parsePolicy(text: string): Parsed<Policy> {
   const parsed = policySchema.safeParse(plain, { reportInput: true });
   const issues = parsed.error?.issues ?? [];
   const checked = parsed.data ?? (isPlain(plain) ? withoutBroken(plain, issues) : undefined);
-  const crossed = checked === undefined ? [] : crossCheckPolicy(checked, declaredIn(isPlain(plain) ? plain : {}));
+  const declared = declaredIn(isPlain(plain) ? plain : {});
+  const crossed =
+    checked === undefined
+      ? []
+      : [...crossCheckPolicy(checked, declared), ...crossCheckRotations(checked, declared, reserved)];
   const problems = [
     ...findProtoKeys(document, lines),
     ...issues.flatMap((issue) => locateIssue(document, lines, issue)),

@@ -37,6 +37,12 @@ export interface Settings {
   /** How long before `refreshBy` the timer obtains the next endpoint token, at most. */
   refreshAheadSeconds: number;
   auditRetentionMonths: number;
+  /** A rotation at rest is looked at again after this long: what was changed by hand is noticed then. */
+  rotationLookSeconds: number;
+  /** From the first to the last of the sign-ins that prove a new secret. */
+  proofSpreadSeconds: number;
+  /** How many sign-ins in a row prove a new secret. */
+  proofCount: number;
 }
 
 export type Parsed<T> = { ok: true; value: T } | { ok: false; problems: string[] };
@@ -62,6 +68,7 @@ const schedule = z
   .refine(isNcrontab, 'must be an NCRONTAB text of six fields: second minute hour day month weekday');
 
 const DEFAULT_POLICY = 'broker.yaml';
+export const DEFAULT_TOKEN_CACHE_KEY = 'token-cache-key';
 
 const environment = z.object({
   BROKER_ROLE: z.enum(['issuer', 'rotator', 'all'], 'must be issuer, rotator or all').default('issuer'),
@@ -82,7 +89,7 @@ const environment = z.object({
   TOKEN_CACHE_KEY: z
     .string()
     .regex(/^[0-9a-zA-Z-]{1,127}$/, 'must be the name of a Key Vault secret: letters, digits and hyphens')
-    .default('token-cache-key'),
+    .default(DEFAULT_TOKEN_CACHE_KEY),
   AZURE_CLOUD: z
     .enum(['public', 'china', 'usgovernment', 'custom'], 'must be public, china, usgovernment or custom')
     .default('public'),
@@ -97,6 +104,9 @@ const environment = z.object({
   ENDPOINT_LOOK_SECONDS: wholeNumber(1, 3600).default(60),
   REFRESH_AHEAD_SECONDS: wholeNumber(1, 86_400).default(900),
   AUDIT_RETENTION_MONTHS: wholeNumber(1, 120).default(13),
+  ROTATION_LOOK_SECONDS: wholeNumber(1, 86_400).default(300),
+  PROOF_SPREAD_SECONDS: wholeNumber(0, 3600).default(60),
+  PROOF_COUNT: wholeNumber(1, 10).default(3),
 });
 
 type Environment = z.output<typeof environment>;
@@ -168,6 +178,9 @@ export function parseSettings(env: Readonly<Record<string, string | undefined>>)
       endpointLookSeconds: values.ENDPOINT_LOOK_SECONDS,
       refreshAheadSeconds: values.REFRESH_AHEAD_SECONDS,
       auditRetentionMonths: values.AUDIT_RETENTION_MONTHS,
+      rotationLookSeconds: values.ROTATION_LOOK_SECONDS,
+      proofSpreadSeconds: values.PROOF_SPREAD_SECONDS,
+      proofCount: values.PROOF_COUNT,
     },
   };
 }

@@ -32,6 +32,9 @@ export interface EndpointKeys {
   secondaryKey: string;
 }
 
+/** An endpoint in key mode has two keys, both of which work. */
+export type KeyName = 'primary' | 'secondary';
+
 /**
  * Azure ML through Resource Manager, as the workspace's fetch identity. Every call fails with UpstreamError;
  * `not_found` means that the endpoint (or the workspace) does not exist.
@@ -43,6 +46,14 @@ export interface MachineLearning {
   /** A new token on every call. `now` is what `obtainedAt` says. */
   getToken(workspace: Workspace, name: string): Promise<EndpointToken>;
   listKeys(workspace: Workspace, name: string): Promise<EndpointKeys>;
+  /**
+   * Gives one key another value, which `listKeys` shows at the end. Waits some seconds for that. Not idempotent, and a
+   * failure does not mean that nothing happens: only the key's value tells.
+   *
+   * `ended`: it is done; `running`: Azure ML has taken it and goes on; `busy`: Azure ML is at work on the endpoint and
+   * did not take it.
+   */
+  regenerateKey(workspace: Workspace, name: string, key: KeyName): Promise<'ended' | 'running' | 'busy'>;
 }
 
 /** The ARM id of an endpoint, lower case, made from the policy alone. */

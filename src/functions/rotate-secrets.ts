@@ -1,9 +1,9 @@
 import type { TimerHandler } from '@azure/functions';
 
-/** Timer `rotateSecrets`: the rotator's round. Today it keeps the audit tables; secrets are not rotated yet. */
-export function rotateSecrets(broker: () => Promise<{ keepAuditTables: () => Promise<void> }>): TimerHandler {
+/** Timer `rotateSecrets`: one round over everything that the rotator keeps. */
+export function rotateSecrets(broker: () => Promise<{ rotatorRound: () => Promise<void> }>): TimerHandler {
   return async () => {
-    const { keepAuditTables } = await broker();
-    await keepAuditTables();
+    const { rotatorRound } = await broker();
+    await rotatorRound();
   };
 }

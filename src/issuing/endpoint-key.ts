@@ -1,13 +1,14 @@
-import type { AuthMode, MachineLearning } from '../freshness/ports.ts';
+import type { AuthMode, KeyName, MachineLearning } from '../freshness/ports.ts';
 import type { Target } from '../grants/target.ts';
+import type { FindKeyInUse } from '../rotation/key-in-use.ts';
 import type { Issue, IssueRequest } from './issue.ts';
 import type { UseEndpoint } from './use-endpoint.ts';
 
 export interface EndpointKeyAnswer {
   /** The one key to use now. */
   key: string;
-  keyName: 'primary' | 'secondary';
-  /** When the key stops being the one to use; null while nothing rotates it. */
+  keyName: KeyName;
+  /** Until when the key works at least; null while nothing rotates it. In the past: it is being replaced, ask again. */
   validUntil: Date | null;
   scoringUri: string;
 }
@@ -19,6 +20,8 @@ export interface EndpointKeyOptions {
   issue: Issue;
   useEndpoint: UseEndpoint;
   machineLearning: Pick<MachineLearning, 'listKeys'>;
+  /** Absent: nothing is rotated. */
+  findKeyInUse?: FindKeyInUse;
 }
 
 const elsewhere = {
@@ -27,8 +30,16 @@ const elsewhere = {
     'This endpoint authenticates with Entra tokens (aad_token mode): it has no keys, and its /token route is not yet served by the broker.',
 } as const satisfies Record<Exclude<AuthMode, 'key'>, string>;
 
-/** Issues one key of an endpoint in key mode. Keys are read from Azure ML each time and held nowhere. */
-export function createIssueEndpointKey({ issue, useEndpoint, machineLearning }: EndpointKeyOptions): IssueEndpointKey {
+/**
+ * Issues one key of an endpoint in key mode: the one that a rotation has in use, else the primary one. Keys are read from
+ * Azure ML each time and held nowhere.
+ */
+export function createIssueEndpointKey({
+  issue,
+  useEndpoint,
+  machineLearning,
+  findKeyInUse,
+}: EndpointKeyOptions): IssueEndpointKey {
   return (request) =>
     issue(request, ({ workspace, endpoint: name }) =>
       useEndpoint({
@@ -36,13 +47,17 @@ export function createIssueEndpointKey({ issue, useEndpoint, machineLearning }: 
         endpoint: name,
         mode: 'key',
         elsewhere,
-        async use(from, { scoringUri }) {
-          const { primaryKey: key } = await machineLearning.listKeys(from.workspace, name);
+        async use(from, endpoint) {
+          const { scoringUri } = endpoint;
+          // Which key before its value: the one in use then keeps that value for at least as long as is promised.
+          const { keyName = 'primary', validUntil = null } = (await findKeyInUse?.(endpoint)) ?? {};
+          const keys = await machineLearning.listKeys(from.workspace, name);
+          const key = keyName === 'primary' ? keys.primaryKey : keys.secondaryKey;
           return {
             credential: key,
             expiresOn: undefined,
             identity: from.identity,
-            answer: { key, keyName: 'primary', validUntil: null, scoringUri },
+            answer: { key, keyName, validUntil, scoringUri },
           };
         },
       }),

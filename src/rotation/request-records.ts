@@ -17,8 +17,8 @@ export interface RequestRecords<R extends RequestRecord> {
   write(record: R, etag: string | undefined): Promise<unknown>;
 }
 
-/** What is shown of a rotation beside its status: ids and times, never a secret. */
-export type Details = Readonly<Record<string, string | number | boolean | Date | object | null>>;
+/** What is shown of a rotation beside its status, as JSON has it: ids and times, never a secret. */
+export type Details = object;
 
 /** What is stored of a rotation now. */
 export interface Seen {
@@ -65,10 +65,9 @@ export function createRotationGroup<T extends { name: string }, R extends Reques
     const { runs, status } = record;
     return { runs, status, details: rotation === undefined ? {} : details(record, rotation) };
   };
-  const configOf = ({ name: _name, ...config }: T): Details => config;
   return {
     kind,
-    rotations: new Map(rotations.map((rotation) => [rotation.name, configOf(rotation)])),
+    rotations: byName,
     list: async () => new Map((await records.list()).map((record) => [record.rotation, see(record)])),
     read: async (name) => see((await records.read(name)).record),
     async addRun(name, run) {

@@ -156,7 +156,7 @@ export function createRotationRequests({
     },
 
     async readRun({ rotation, run: id, ...call }) {
-      await permit(call, `rotation ${rotation} run ${id}`);
+      await permit(call, `rotation ${rotation}`);
       const { group } = find(rotation);
       const { runs, status } = await group.read(rotation);
       const run = runs.find((one) => one.id === id);

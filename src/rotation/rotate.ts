@@ -42,7 +42,7 @@ export async function look(
 
 /** More steps than a whole rotation has: a plan that never rests is a fault, not work. */
 const MAX_STEPS = 40;
-/** When a failed step is tried again, where Azure names no time. */
+/** When a step that failed, or does not show yet, is tried again, where Azure names no time. */
 const TRY_AGAIN_SECONDS = 10;
 
 /**
@@ -57,9 +57,11 @@ export async function rotate(rotation: Rotation, until: Date, options: RotateOpt
   const { ports, limits, clock, log } = options;
   let lastStep: Status['lastStep'];
   let error: Status['error'];
+  const removed = new Set<string>();
   for (let steps = 0; ; steps++) {
     const looked = steps === 0 && first !== undefined ? first : await look(rotation, ports, clock);
-    const planned = orWait(plan(looked.facts, limits, options.removalRule), options.budget);
+    const next = plan(looked.facts, limits, options.removalRule);
+    const planned = awaitList(next, removed, clock) ?? awaitBudget(next, options.budget);
     const { step } = planned;
     if (step.do === 'nothing' || steps >= MAX_STEPS || secondsBetween(clock(), until) <= 0) {
       await tell(planned, looked, { lastStep, error }, options);
@@ -68,6 +70,7 @@ export async function rotate(rotation: Rotation, until: Date, options: RotateOpt
     try {
       await takeStep(step, looked.facts, looked.etag, options);
       log.info('rotation_step', { rotation: rotation.name, reason: planned.reason, step: step.do });
+      if (step.do === 'remove') removed.add(step.keyId);
       lastStep = { at: clock(), step: step.do };
       error = undefined;
     } catch (thrown) {
@@ -88,8 +91,14 @@ export async function rotate(rotation: Rotation, until: Date, options: RotateOpt
   }
 }
 
+/** Graph's list still shows what was just removed: reads lag writes. The next round sees whether it is gone. */
+function awaitList({ reason, step }: Plan, removed: ReadonlySet<string>, clock: Clock): Plan | undefined {
+  if (step.do !== 'remove' || !removed.has(step.keyId)) return undefined;
+  return { reason, step: { do: 'nothing', until: addSeconds(clock(), TRY_AGAIN_SECONDS) } };
+}
+
 /** Steps that write to Graph need a write of the budget. */
-function orWait(planned: Plan, budget: WriteBudget): Plan {
+function awaitBudget(planned: Plan, budget: WriteBudget): Plan {
   if (planned.step.do !== 'add' && planned.step.do !== 'remove') return planned;
   const until = budget.take();
   return until === undefined ? planned : { reason: 'write_budget', step: { do: 'nothing', until } };

@@ -1,5 +1,6 @@
 import { addSeconds } from '../clock.ts';
 import type { UpstreamKind } from '../errors.ts';
+import type { Rotation, RotationRecord } from './facts.ts';
 import { inWords, type Reason } from './reasons.ts';
 import type { Details, RotationKind, Seen } from './request-records.ts';
 import type { Run, Status } from './runs.ts';
@@ -51,6 +52,10 @@ const steps: Readonly<Record<string, string>> = {
   prove: 'Signing in with the new secret',
   promote: 'Making the new secret current',
   remove: 'Removing a password that is over',
+  adopt: 'Recording which of the endpoint’s keys is in use',
+  regenerate: 'Regenerating a key of the endpoint',
+  switch: 'Putting the other key in use',
+  finish: 'Recording that a key is regenerated',
 };
 
 /** `graph: forbidden (403 …)` and the step that it stopped, as a sentence. */
@@ -109,15 +114,52 @@ export function toRun(rotation: string, { id, reason, requestedAt, rotationId, d
   };
 }
 
+/** What the record of a secret's rotation knows beside its status. */
+export function secretDetails(
+  { attempt, proof, promoted, shortened }: Pick<RotationRecord, 'attempt' | 'proof' | 'promoted' | 'shortened'>,
+  { lifetimeSeconds }: Pick<Rotation, 'lifetimeSeconds'>,
+): Details {
+  return {
+    /** The try at a new password that is under way. */
+    attempt: attempt === undefined ? null : { ...attempt, addTriedAt: attempt.addTriedAt ?? null },
+    proof:
+      proof === undefined
+        ? null
+        : { of: proof.of, keyId: proof.keyId, successes: proof.successes, lastTriedAt: proof.lastTriedAt ?? null },
+    currentKeyId: promoted ?? null,
+    // The tenant's policy refused the configured life; a new value in the policy is tried again.
+    shortenedLifetimeSeconds: shortened?.of === lifetimeSeconds ? shortened.to : null,
+  };
+}
+
+/** What the record of an endpoint's keys knows beside its status. */
+export function keyDetails({
+  turn,
+  regeneration,
+}: {
+  turn: { inUse: string; since: Date } | undefined;
+  regeneration: { key: string; why: string; begunAt: Date } | undefined;
+}): Details {
+  return {
+    keyInUse: turn?.inUse ?? null,
+    inUseSince: turn?.since ?? null,
+    /** The key that is being made anew, if any. */
+    regeneration:
+      regeneration === undefined
+        ? null
+        : { key: regeneration.key, why: regeneration.why, begunAt: regeneration.begunAt },
+  };
+}
+
 /** A rotation whole: its state, what waits, what the policy says of it and what its record knows. */
 export function toRotation(name: string, kind: RotationKind, config: Details, seen: Seen | undefined, now: Date) {
   const open = (seen?.runs ?? []).filter(({ doneAt }) => doneAt === undefined);
   return {
+    ...config,
+    ...seen?.details,
     name,
     kind,
     ...toState(seen?.status, now),
-    ...config,
-    ...seen?.details,
     openRuns: open.map((run) => toRun(name, run)),
   };
 }

@@ -47,13 +47,16 @@ export function createWriteBudget({ clock, writes, windowSeconds }: WriteBudgetO
 /** Where Graph names no time. */
 const PAUSE_SECONDS = 10;
 
-/** The same port; when Graph throttles a write, all writes pause for as long as it says. */
+/**
+ * The same port; when Graph throttles a write (429), all writes pause for as long as it says. Two writes at once to one
+ * application are that application's affair alone.
+ */
 export function pausingWrites(applications: Applications, budget: WriteBudget, clock: Clock): Applications {
   const pausing = async <T>(call: () => Promise<T>): Promise<T> => {
     try {
       return await call();
     } catch (error) {
-      if (error instanceof UpstreamError && error.kind === 'throttled') {
+      if (error instanceof UpstreamError && error.status === 429) {
         budget.pauseUntil(addSeconds(clock(), error.retryAfterSeconds ?? PAUSE_SECONDS));
       }
       throw error;

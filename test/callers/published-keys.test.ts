@@ -125,6 +125,27 @@ describe('the key ring', () => {
     expect(entra.fetched).toHaveLength(1);
   });
 
+  it('lets those who ask during a fetch wait for its keys, even while it holds older ones', async () => {
+    const entra = createTenant(one);
+    await entra.keyIds('key-1');
+    entra.advance(30);
+    entra.publish(one, two);
+    const release = entra.hold();
+    const asked = ['key-2', 'key-2'].map((keyId) => entra.keyIds(keyId));
+    release();
+    expect(await Promise.all(asked)).toEqual([
+      ['key-1', 'key-2'],
+      ['key-1', 'key-2'],
+    ]);
+    expect(entra.fetched).toHaveLength(2);
+  });
+
+  it('P1: counts a key that is published without a kid as nobody’s', async () => {
+    const { kid: _kid, ...unnamed } = one;
+    const entra = createTenant(unnamed, two);
+    expect(await entra.keyIds('key-2')).toEqual(['key-2']);
+  });
+
   it('picks up a key that was published since, as soon as a token names it', async () => {
     const entra = createTenant(one);
     await entra.keyIds('key-1');

@@ -143,6 +143,16 @@ describe('the encoding', () => {
   });
 
   it.each([
+    ['no part at all', 0, 'header_not_json'],
+    ['a header alone', 1, 'payload_not_json'],
+    ['two parts', 2, 'not_verifiable'],
+    ['four parts', 4, 'not_verifiable'],
+  ])('P1: is refused with %s', async (_what, count, reason) => {
+    const parts = (await signToken(key)).split('.');
+    await expectRefusal(verify([...parts, 'ZXh0cmE'].slice(0, count).join('.')), reason);
+  });
+
+  it.each([
     ['header', 'header_not_json', (text: string) => signRaw(key, text, claimsOf.appV2)],
     ['payload', 'payload_not_json', (text: string) => signRaw(key, headerOf(key), text)],
   ])('P1: is refused when the %s is not JSON', async (_part, reason, make) => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { durationSeconds } from '../../src/config/duration.ts';
+import { durationSeconds, durationText } from '../../src/config/duration.ts';
 
 const secondsPer: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
@@ -59,6 +59,27 @@ describe('durationSeconds', () => {
       fc.property(fc.string(), (text) => {
         fc.pre(!/^[1-9]\d{0,5}[smhd]$/.test(text));
         expect(durationSeconds.safeParse(text).success).toBe(false);
+      }),
+    );
+  });
+});
+
+describe('durationText', () => {
+  it.each([
+    [1, '1s'],
+    [60, '1m'],
+    [61, '61s'],
+    [90_000, '25h'],
+    [86_400, '1d'],
+    [2_592_020, '2592020s'],
+  ])('writes %i seconds as %s', (seconds, text) => {
+    expect(durationText(seconds)).toBe(text);
+  });
+
+  it('says what durationSeconds reads as the same', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 999_999 }), (seconds) => {
+        expect(durationSeconds.parse(durationText(seconds))).toBe(seconds);
       }),
     );
   });

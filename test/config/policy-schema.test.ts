@@ -234,6 +234,8 @@ describe('the JSON Schema of the policy', () => {
       ['- { endpointToken: prod/fraud-* }', '- { endpointToken: prod/fraud-*, identity: runner }'],
       ['deny:\n', 'deny: &cut\n'],
       ['audience: aml', 'audience: arm'],
+      ['rotateEvery: 7d }', 'rotateEvery: 90d, overlap: 1s }'],
+      ['    lifetime: 60d\n    overlap: 20s\n', ''],
     );
     fc.assert(
       fc.property(fc.uniqueArray(change, { selector: ([original]) => original }), (changes) => {
@@ -252,6 +254,9 @@ describe('the JSON Schema of the policy', () => {
     ['a maxLifetime in words', ['maxLifetime: 90m', 'maxLifetime: long']],
     ['a name that is no name', ['  runner:', '  run_ner:']],
     ['no issuers', ['issuers:', 'others:']],
+    ['a rotation without its time', ['    rotateEvery: 30d\n', '']],
+    ['a rotation of two kinds', ['endpointKeys: prod/', 'clientId: x, endpointKeys: prod/']],
+    ['a rotation’s name that is no Key Vault secret’s', ['  fraud-keys:', '  fraud_keys:']],
   ] satisfies [string, [string, string]][])('refuses %s, so that an editor shows it', (_what, change) => {
     expect(accepts(plant(change).text)).toBe(false);
   });

@@ -31,6 +31,15 @@ grants:
     maxLifetime: 90m
 deny:
   - { issuer: contoso, class: app, oid: e0000000-0000-4000-8000-0000000000f2 }
+rotations:
+  trainer-password:
+    tenantId: 11111111-1111-4111-8111-111111111111
+    clientId: d0000000-0000-4000-8000-000000000001
+    application: d0000000-0000-4000-8000-0000000000a1
+    rotateEvery: 30d
+    lifetime: 60d
+    overlap: 20s
+  fraud-keys: { endpointKeys: prod/Fraud-Scorer, rotateEvery: 7d }
 `;
 
 /** Marks the lines that a test planted; a comment, so that the policy means the same with it. */

@@ -47,6 +47,8 @@ describe('the settings', () => {
       endpointLookSeconds: 60,
       refreshAheadSeconds: 900,
       auditRetentionMonths: 13,
+      proofSpreadSeconds: 60,
+      proofCount: 3,
     });
   });
 
@@ -65,6 +67,8 @@ describe('the settings', () => {
         ENDPOINT_LOOK_SECONDS: '10',
         REFRESH_AHEAD_SECONDS: '86400',
         AUDIT_RETENTION_MONTHS: '120',
+        PROOF_SPREAD_SECONDS: '0',
+        PROOF_COUNT: '10',
       }),
     ).toMatchObject({
       role: 'all',
@@ -78,6 +82,8 @@ describe('the settings', () => {
       endpointLookSeconds: 10,
       refreshAheadSeconds: 86_400,
       auditRetentionMonths: 120,
+      proofSpreadSeconds: 0,
+      proofCount: 10,
     });
   });
 
@@ -127,6 +133,9 @@ describe('the settings', () => {
     ['ENDPOINT_LOOK_SECONDS', '3601', 'must be from 1 to 3600'],
     ['REFRESH_AHEAD_SECONDS', '86401', 'must be from 1 to 86400'],
     ['AUDIT_RETENTION_MONTHS', '121', 'must be from 1 to 120'],
+    ['PROOF_SPREAD_SECONDS', '3601', 'must be from 0 to 3600'],
+    ['PROOF_COUNT', '0', 'must be from 1 to 10'],
+    ['PROOF_COUNT', '11', 'must be from 1 to 10'],
   ])('refuse %s=%s', (name, value, message) => {
     expect(problemsOf({ ...least, [name]: value })).toEqual([`${name}: ${message}`]);
   });

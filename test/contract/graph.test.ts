@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { BROKER_API, READER_IDENTITY, TENANT_ID, TRAINER } from '../../sandbox/seed.ts';
+import { BROKER_API, READER_IDENTITY, TENANT_ID, TRAINER, TRAINER_ROTATION } from '../../sandbox/seed.ts';
 import { startTestSandbox, type TestSandbox } from '../support/sandbox.ts';
 
 const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -49,7 +49,7 @@ describe('reading an application', () => {
     expect(body.passwordCredentials).toEqual([
       {
         customKeyIdentifier: null,
-        displayName: 'key1',
+        displayName: TRAINER_ROTATION.displayName,
         endDateTime: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
         hint: expect.stringMatching(/^.{3}$/),
         keyId: expect.stringMatching(guid),

@@ -17,13 +17,17 @@ import {
 
 const HOST = 'sandbox/host/main.ts';
 const JWT = /eyJ[\w-]+\.[\w-]+\./;
+/** The form of an application's password. */
+const PASSWORD = /\w{3}8Q~/;
 const sh = promisify(execFile);
 
 const settingsFile = z.strictObject({ IsEncrypted: z.literal(false), Values: z.record(z.string(), z.string()) });
 const readSettings = (file: string) => settingsFile.parse(JSON.parse(readFileSync(file, 'utf8'))).Values;
 
-/** Refreshes often enough for a short test. */
+/** Refreshes often enough, and proves a new secret quickly enough, for a short test. */
 const QUICK = {
+  SANDBOX_PROPAGATION_SECONDS: '2',
+  PROOF_SPREAD_SECONDS: '2',
   SANDBOX_ENDPOINT_TOKEN_SECONDS: '20',
   SANDBOX_ENDPOINT_REFRESH_AFTER_SECONDS: '6',
   REFRESH_SCHEDULE: '* * * * * *',
@@ -132,7 +136,9 @@ describe('npm start', () => {
     ]);
   });
 
-  it('is walked through by npm run tour, which prints one line for each step, no token, and exits with 0', async () => {
+  it('is walked through by npm run tour, which prints one line for each step, no token, and exits with 0', {
+    timeout: 170_000,
+  }, async () => {
     const tour = project.run('npm', ['run', '--silent', 'tour'], { PATH: terminalPath() });
     expect((await tour.ended).code, tour.output()).toBe(0);
     const lines = tour.output().trim().split('\n');
@@ -144,15 +150,27 @@ describe('npm start', () => {
       'ok scoring again',
       'ok workspace token',
       'ok stranger',
+      'ok endpoint key',
+      'ok operators only',
+      'ok rotation asked',
+      'ok new secret',
+      'ok overlap',
+      'ok old one removed',
+      'ok no beat missed',
+      'ok endpoint key turned',
     ]);
     expect(lines[3]).toContain('one call to Azure');
+    expect(lines[13]).toContain('the broker had to read the secret again');
     expect(tour.output()).not.toMatch(JWT);
+    expect(tour.output()).not.toMatch(PASSWORD);
   });
 
   it('keeps the tokens that the tour was given out of the broker’s log', () => {
     const log = readFileSync(project.runFile('broker.log'), 'utf8');
     expect(log).toContain('refreshEndpointTokens');
+    expect(log).toContain('"step":"promote"');
     expect(log).not.toMatch(JWT);
+    expect(log).not.toMatch(PASSWORD);
   });
 
   it.each([

@@ -203,13 +203,13 @@ describe('POST /workspaces/{workspace}/endpoints/{endpoint}/token', () => {
 });
 
 describe('POST /workspaces/{workspace}/endpoints/{endpoint}/key', () => {
-  it('→ 200 with one key, which scores there, and validUntil null while nothing rotates it (P3)', async () => {
+  it('→ 200 with one key, which scores there, and validUntil because a rotation is of it (P3)', async () => {
     const answer = await broker.post(KEY, { token });
     expect(answer.status).toBe(200);
     expect(answer.body).toEqual({
       key: expect.any(String),
       keyName: 'primary',
-      validUntil: null,
+      validUntil: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
       scoringUri: expect.stringMatching(/^https:/),
     });
     const scored = await fetch(String(answer.body.scoringUri), {

@@ -29,18 +29,18 @@ describe('timer refreshEndpointTokens', () => {
 });
 
 describe('timer rotateSecrets', () => {
-  it('looks after the audit tables', async () => {
-    let kept = 0;
-    const keepAuditTables = async () => {
-      kept += 1;
+  it('runs one round of the rotator', async () => {
+    let rounds = 0;
+    const rotatorRound = async () => {
+      rounds += 1;
     };
-    await rotateSecrets(async () => ({ keepAuditTables }))(timer, aContext([]));
-    expect(kept).toBe(1);
+    await rotateSecrets(async () => ({ rotatorRound }))(timer, aContext([]));
+    expect(rounds).toBe(1);
   });
 
-  it('fails when they cannot be kept, so that the host shows a failed run', async () => {
+  it('fails when the round fails, so that the host shows a failed run', async () => {
     const failure = new BrokerError('upstream_unavailable');
-    const handler = rotateSecrets(async () => ({ keepAuditTables: () => Promise.reject(failure) }));
+    const handler = rotateSecrets(async () => ({ rotatorRound: () => Promise.reject(failure) }));
     expect(await rejectionOf(Promise.resolve(handler(timer, aContext([]))))).toBe(failure);
   });
 });

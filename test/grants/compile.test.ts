@@ -155,6 +155,13 @@ describe('whether a caller may have anything of a workspace’s endpoints', () =
     expect(keys.reachesEndpoints(callerWith(), 'dev')).toBe(true);
   });
 
+  it('is true also where the same grant has entries for a workspace’s token and for other workspaces', () => {
+    const allow = [...trains.allow, { endpointToken: 'dev/any' }, { endpointKey: 'prod/any' }];
+    const mixed = compile({ grants: { mixed: { ...trains, allow } } });
+    expect(mixed.reachesEndpoints(callerWith(), 'prod')).toBe(true);
+    expect(mixed.reachesEndpoints(callerWith(), 'dev')).toBe(true);
+  });
+
   it('P1: is false for another caller, another workspace, a suspended grant and a workspace’s token alone', () => {
     const suspended = compile({ grants: { scores: { ...scores, suspended: true } } });
     expect(grants.reachesEndpoints(callerWith({ objectId: otherObjectId }), 'prod')).toBe(false);

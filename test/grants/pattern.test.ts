@@ -17,6 +17,7 @@ describe('compilePattern', () => {
     ['a*a*a', 'abaca'],
     ['*ab*', 'aab'],
     ['a*bc', 'abcbc'],
+    ['*ab*ab*', 'xabaxabx'],
     ['Fraud-*', 'fraud-aml'],
     ['FRAUD', 'fraud'],
   ])('%s matches %s', (pattern, name) => {
@@ -36,6 +37,8 @@ describe('compilePattern', () => {
     ['a*a*a', 'aba'],
     ['a*b*c', 'acb'],
     ['*b*', 'acd'],
+    ['*ab*ab*', 'xaby'],
+    ['*-*-*', 'fraud-aml'],
     ['', 'a'],
   ])('P1: %s does not match %s', (pattern, name) => {
     expect(compilePattern(pattern)(name)).toBe(false);

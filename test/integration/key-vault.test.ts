@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { READER_IDENTITY, TRAINER } from '../../sandbox/seed.ts';
 import { managedIdentityCredential } from '../../src/azure/credentials.ts';
-import { createReadSecret } from '../../src/azure/key-vault.ts';
+import { createReadSecret, createWriteSecret } from '../../src/azure/key-vault.ts';
 import { nameError } from '../../src/log.ts';
 import { rejectionOf } from '../support/ports.ts';
 import { startAzure, type TestAzure, upstreamError, wordsOf } from './azure.ts';
@@ -19,14 +19,51 @@ function reader({ clientId, url = azure.endpoints.keyVault }: { clientId?: strin
   return createReadSecret({ url, credential, challengeVerification: false });
 }
 
+function writer() {
+  const credential = managedIdentityCredential(undefined);
+  return createWriteSecret({ url: azure.endpoints.keyVault, credential, challengeVerification: false });
+}
+
 describe('Key Vault secrets', () => {
   it('reads the current version: the one that was written last', async () => {
     const readSecret = reader();
     const first = await azure.operate('set-secret', { name: 'current', value: 'first-value' });
-    expect(await readSecret('current')).toEqual({ value: 'first-value', version: first.version });
+    expect(await readSecret('current')).toMatchObject({ value: 'first-value', version: first.version });
     const second = await azure.operate('set-secret', { name: 'current', value: 'second-value' });
-    expect(await readSecret('current')).toEqual({ value: 'second-value', version: second.version });
+    expect(await readSecret('current')).toMatchObject({ value: 'second-value', version: second.version });
     expect(second.version).toMatch(/^[0-9a-f]{32}$/);
+  });
+
+  it('reads exactly the version asked for, with its own tags and time', async () => {
+    const readSecret = reader();
+    const first = await azure.operate('set-secret', { name: 'older', value: 'first-value', tags: { previous: 'p' } });
+    await azure.operate('set-secret', { name: 'older', value: 'second-value' });
+    const version = String(first.version);
+    const older = await readSecret('older', version);
+    expect(older).toEqual({ value: 'first-value', version, createdOn: expect.any(Date), tags: { previous: 'p' } });
+    expect(Math.abs(older.createdOn.getTime() - azure.now().getTime())).toBeLessThan(10_000);
+    expect((await readSecret('older')).tags).toEqual({});
+    await expect(readSecret('older', '0'.repeat(32))).rejects.toMatchObject(
+      upstreamError({ kind: 'not_found', upstreamCode: 'SecretNotFound' }),
+    );
+  });
+
+  it('writes a version that is current at once, with its tags', async () => {
+    const write = writer();
+    await write('written', { value: 'first-value', tags: {} });
+    const first = await reader()('written');
+    await write('written', { value: 'second-value', tags: { previous: first.version } });
+    expect(await reader()('written')).toMatchObject({ value: 'second-value', tags: { previous: first.version } });
+    expect(await reader()('written', first.version)).toMatchObject({ value: 'first-value', tags: {} });
+  });
+
+  it('P7: a name held by a deleted secret is a conflict, and nothing is written', async () => {
+    await azure.operate('set-secret', { name: 'held', value: 'value' });
+    await azure.operate('delete-secret', { name: 'held' });
+    await expect(writer()('held', { value: 'other', tags: {} })).rejects.toMatchObject(
+      upstreamError({ kind: 'conflict', status: 409, service: 'key vault' }),
+    );
+    await expect(reader()('held')).rejects.toMatchObject(upstreamError({ kind: 'not_found' }));
   });
 
   it('is challenged once: each further read is one call', async () => {

@@ -46,7 +46,13 @@ afterAll(() => azure.stop());
 const unwatched = <T>(call: () => Promise<T>): Promise<T> => call();
 
 /** The adapter as main.ts builds it, from the managed identities up. */
-function machineLearning({ armEndpoint = azure.endpoints.arm, clock = azure.now, watched = unwatched } = {}) {
+function machineLearning({
+  armEndpoint = azure.endpoints.arm,
+  clock = azure.now,
+  watched = unwatched,
+  /** Instead of waiting between two polls. */
+  sleep = async (seconds: number) => azure.advance(seconds),
+} = {}) {
   const identities = {
     reader: fetchIdentity(READER_IDENTITY.clientId),
     roleless: fetchIdentity(BROKER_IDENTITY.clientId),
@@ -59,7 +65,8 @@ function machineLearning({ armEndpoint = azure.endpoints.arm, clock = azure.now,
   const { log } = createLogSpy();
   const getAppToken = createAppTokens({ identities: Object.keys(identities), obtain, clock: azure.now, log });
   const credentialOf = (identity: string) => asTokenCredential(getAppToken, identity);
-  return createMachineLearning({ armEndpoint, armScope, credentialOf, clock, watched });
+  const regenerationWait = { waitSeconds: 20, pollSeconds: 2, sleep };
+  return createMachineLearning({ armEndpoint, armScope, credentialOf, clock, watched, regenerationWait });
 }
 
 /** What a platform team does: makes an endpoint in the workspace dev. */
@@ -239,6 +246,117 @@ describe('tokens and keys of an endpoint', () => {
   });
 });
 
+describe('the regeneration of a key', () => {
+  const regenerate = (adapter: ReturnType<typeof machineLearning>, key: 'primary' | 'secondary' = 'secondary') =>
+    adapter.regenerateKey(prod, 'fraud-scorer', key);
+  /** The operation begins on a clock that is ahead, which then goes back: it does not end while the test looks. */
+  const AHEAD_SECONDS = 600;
+  const neverEnding = () => {
+    azure.advance(AHEAD_SECONDS);
+    let back = false;
+    return async () => {
+      if (!back) azure.advance(-AHEAD_SECONDS);
+      back = true;
+    };
+  };
+  const polls = async () => (await azure.calls('arm')).filter(({ path }) => path.includes('mfeOperationResults'));
+
+  it.each(['primary', 'secondary'] as const)(
+    'gives %s another value, waits for the end, and leaves the other key',
+    async (key) => {
+      const adapter = machineLearning();
+      const before = await adapter.listKeys(prod, 'fraud-scorer');
+      expect(await regenerate(adapter, key)).toBe('ended');
+      const { primaryKey, secondaryKey } = await adapter.listKeys(prod, 'fraud-scorer');
+      expect(primaryKey === before.primaryKey).toBe(key === 'secondary');
+      expect(secondaryKey === before.secondaryKey).toBe(key === 'primary');
+    },
+  );
+
+  it('one that does not end is running after the wait, and busy for the next; at its end the key has changed', async () => {
+    const adapter = machineLearning({ sleep: neverEnding() });
+    const before = await adapter.listKeys(prod, 'fraud-scorer');
+    expect(await regenerate(adapter)).toBe('running');
+    expect((await polls()).map(({ status }) => status)).toEqual(Array.from({ length: 21 }, () => 202));
+    expect(await regenerate(adapter, 'primary')).toBe('busy');
+    expect(await adapter.listKeys(prod, 'fraud-scorer')).toEqual(before);
+    azure.advance(AHEAD_SECONDS + 1);
+    const { primaryKey, secondaryKey } = await adapter.listKeys(prod, 'fraud-scorer');
+    expect(primaryKey).toBe(before.primaryKey);
+    expect(secondaryKey).not.toBe(before.secondaryKey);
+    azure.advance(-AHEAD_SECONDS - 1);
+  });
+
+  it.each([
+    ['403', { status: 403 }],
+    ['404', { status: 404 }],
+    ['503', { status: 503 }],
+    ['429', { status: 429, retryAfterSeconds: 5 }],
+    ['no answer', { commitThenDrop: true }],
+  ])('where a poll gets %s, it is running all the same: Azure ML has taken it', async (_what, fault) => {
+    await azure.fault({ service: 'arm', match: 'mfeOperationResults', times: 1, ...fault });
+    const adapter = machineLearning();
+    const before = await adapter.listKeys(prod, 'fraud-scorer');
+    expect(await regenerate(adapter)).toBe('running');
+    azure.advance(2);
+    expect((await adapter.listKeys(prod, 'fraud-scorer')).secondaryKey).not.toBe(before.secondaryKey);
+  });
+
+  it('does not wait past its time for a Retry-After', async () => {
+    const headers = { location: '', 'retry-after': '30' };
+    const odd = await azure.serveOdd({ status: 202, headers, text: '' });
+    headers.location = `${odd.url}/elsewhere`;
+    const waits: number[] = [];
+    const sleep = async (seconds: number) => void waits.push(seconds);
+    expect(await regenerate(machineLearning({ armEndpoint: odd.url, sleep }))).toBe('running');
+    expect(waits).toEqual([]);
+    expect(odd.requests.map((request) => request.split(' ')[0])).toEqual(['POST', 'GET']);
+  });
+
+  it('P2: a polling address on another host gets no token', async () => {
+    const target = await azure.serveOdd({ status: 200, text: '{}' });
+    const odd = await azure.serveOdd({ status: 202, headers: { location: `${target.url}/poll` }, text: '' });
+    expect(await regenerate(machineLearning({ armEndpoint: odd.url }))).toBe('running');
+    expect(target.requests).toEqual([]);
+  });
+
+  it('P2: nor does the next page of a list on another host', async () => {
+    const target = await azure.serveOdd({ status: 200, text: '{"value":[]}' });
+    const text = JSON.stringify({ value: [], nextLink: `${target.url}/next` });
+    const odd = await azure.serveOdd({ status: 200, headers: { 'content-type': 'application/json' }, text });
+    await expect(machineLearning({ armEndpoint: odd.url }).listEndpoints(prod)).rejects.toMatchObject(
+      upstreamError({ kind: 'unexpected', upstreamCode: 'link_to_another_host' }),
+    );
+    expect(target.requests).toEqual([]);
+  });
+
+  it('P7: an operation that Azure ML reports as failed is unexpected, without Azure’s text', async () => {
+    const headers = { 'content-type': 'application/json', 'azure-asyncoperation': '' };
+    const failed = { status: 'Failed', error: { code: 'Secret', message: 'a-secret-text' } };
+    const odd = await azure.serveOdd({ status: 200, headers, text: JSON.stringify(failed) });
+    headers['azure-asyncoperation'] = `${odd.url}/status`;
+    const error = await rejectionOf(regenerate(machineLearning({ armEndpoint: odd.url })));
+    expect(error).toMatchObject(upstreamError({ kind: 'unexpected', upstreamCode: 'OperationFailed' }));
+    expect(nameError(error)).not.toContain('ecret');
+  });
+
+  it('of an endpoint in another mode is unexpected, and nothing is taken', async () => {
+    await expect(machineLearning().regenerateKey(prod, 'fraud-aml', 'primary')).rejects.toMatchObject(
+      upstreamError({ kind: 'unexpected', status: 400 }),
+    );
+  });
+
+  it('P2: a key leaves no trace in the words of an error', async () => {
+    await azure.fault({ service: 'arm', match: 'regenerateKeys', commitThenDrop: true, times: 1 });
+    const adapter = machineLearning();
+    const error = await rejectionOf(regenerate(adapter));
+    azure.advance(2);
+    const { primaryKey, secondaryKey } = await adapter.listKeys(prod, 'fraud-scorer');
+    for (const key of [primaryKey, secondaryKey]) expect(wordsOf(error)).not.toContain(key);
+    expect(error).toMatchObject(upstreamError({ kind: 'unavailable' }));
+  });
+});
+
 describe('Resource Manager: refusals and failures', () => {
   const uses = {
     listEndpoints: (adapter: ReturnType<typeof machineLearning>, workspace = prod) => adapter.listEndpoints(workspace),
@@ -248,6 +366,8 @@ describe('Resource Manager: refusals and failures', () => {
       adapter.getToken(workspace, 'fraud-aml'),
     listKeys: (adapter: ReturnType<typeof machineLearning>, workspace = prod) =>
       adapter.listKeys(workspace, 'fraud-scorer'),
+    regenerateKey: (adapter: ReturnType<typeof machineLearning>, workspace = prod) =>
+      adapter.regenerateKey(workspace, 'fraud-scorer', 'secondary'),
   };
   const each = Object.entries(uses);
 
@@ -336,13 +456,17 @@ describe('Resource Manager: refusals and failures', () => {
     await expect(use(adapter)).resolves.toBeDefined();
   });
 
-  it.each(each)('P7: to %s, an answer of another shape is unexpected', async (_name, use) => {
-    for (const text of ['{"error":{}}', '<html></html>', 'null']) {
-      const odd = await azure.serveOdd({ status: 200, headers: { 'content-type': 'application/json' }, text });
-      const adapter = machineLearning({ armEndpoint: odd.url });
-      await expect(use(adapter)).rejects.toMatchObject(upstreamError({ kind: 'unexpected' }));
-    }
-  });
+  // Nothing is read from the answer of regenerateKey: the key's value tells what came of it.
+  it.each(each.filter(([name]) => name !== 'regenerateKey'))(
+    'P7: to %s, an answer of another shape is unexpected',
+    async (_name, use) => {
+      for (const text of ['{"error":{}}', '<html></html>', 'null']) {
+        const odd = await azure.serveOdd({ status: 200, headers: { 'content-type': 'application/json' }, text });
+        const adapter = machineLearning({ armEndpoint: odd.url });
+        await expect(use(adapter)).rejects.toMatchObject(upstreamError({ kind: 'unexpected' }));
+      }
+    },
+  );
 
   it('P7: says the code inside Azure ML’s envelope, not only whose fault it was', async () => {
     const adapter = machineLearning();

@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { aCaller, anEndpoint, aPolicy, upstream } from '../support/builders.ts';
+import { createIssueEndpointKey } from '../../src/issuing/endpoint-key.ts';
+import { createUseEndpoint } from '../../src/issuing/use-endpoint.ts';
+import type { FindKeyInUse } from '../../src/rotation/key-in-use.ts';
+import { aCaller, aFetchedWorkspace, anEndpoint, aPolicy, upstream } from '../support/builders.ts';
 import { createMemoryBroker } from '../support/memory-broker.ts';
-import { rejectionOf } from '../support/ports.ts';
+import { createFakeMachineLearning, rejectionOf } from '../support/ports.ts';
+import { setUp } from './issue-in-memory.ts';
 
 const request = { caller: aCaller(), correlationId: 'correlation-1', minRemainingSeconds: undefined };
 const keyTarget = (endpoint: string) => ({ kind: 'endpointKey', workspace: 'prod', endpoint }) as const;
@@ -77,5 +81,45 @@ describe('an endpoint key', () => {
     expect(await rejectionOf(broker.issueEndpointKey({ ...request, target: keyTarget('fraud-scorer') }))).toMatchObject(
       { code: 'upstream_throttled', retryAfterSeconds: 17 },
     );
+  });
+});
+
+describe('a key of an endpoint that may have a rotation', () => {
+  const endpoint = anEndpoint({ name: 'fraud-scorer', authMode: 'key' });
+  const validUntil = new Date('2026-12-23T10:00:00.000Z');
+
+  function issuing(findKeyInUse: FindKeyInUse) {
+    const { issue, time, audit } = setUp();
+    const machineLearning = createFakeMachineLearning(time.clock);
+    const useEndpoint = createUseEndpoint(new Map([['prod', aFetchedWorkspace()]]), { look: async () => endpoint });
+    const issueKey = createIssueEndpointKey({ issue, useEndpoint, machineLearning, findKeyInUse });
+    return { ask: () => issueKey({ ...request, target: keyTarget('fraud-scorer') }), machineLearning, audit };
+  }
+
+  it.each(['primary', 'secondary'] as const)(
+    'R2: is the one in use (%s), with the time until which it works',
+    async (keyName) => {
+      const asked: unknown[] = [];
+      const { ask, audit } = issuing(async (one) => {
+        asked.push(one);
+        return { keyName, validUntil };
+      });
+      const key = `${keyName}-key-of-fraud-scorer`;
+      expect(await ask()).toEqual({ key, keyName, validUntil, scoringUri: endpoint.scoringUri });
+      expect(asked).toEqual([endpoint]);
+      expect(audit.records).toMatchObject([{ tokenSha256: createHash('sha256').update(key).digest('hex') }]);
+    },
+  );
+
+  it('is primary without a time where no rotation is of it', async () => {
+    const { ask } = issuing(async () => undefined);
+    expect(await ask()).toMatchObject({ keyName: 'primary', validUntil: null });
+  });
+
+  it('P7: is upstream_unavailable where it is not known which one is in use: neither is handed out', async () => {
+    const { ask, machineLearning, audit } = issuing(() => Promise.reject(upstream('unavailable')));
+    expect(await rejectionOf(ask())).toMatchObject({ code: 'upstream_unavailable', retryAfterSeconds: 10 });
+    expect(machineLearning.calls).toEqual([]);
+    expect(audit.records).toEqual([]);
   });
 });

@@ -1,7 +1,14 @@
 import type { AuditRecord } from '../../src/audit/record.ts';
 import type { AuditStore } from '../../src/audit/recorder.ts';
 import { addSeconds, type Clock } from '../../src/clock.ts';
-import type { Endpoint, EndpointToken, MachineLearning, StoredToken, TokenStore } from '../../src/freshness/ports.ts';
+import type {
+  Endpoint,
+  EndpointToken,
+  KeyName,
+  MachineLearning,
+  StoredToken,
+  TokenStore,
+} from '../../src/freshness/ports.ts';
 import { createLog, type Log } from '../../src/log.ts';
 import { upstream } from './builders.ts';
 
@@ -49,14 +56,22 @@ export interface FakeMachineLearning extends MachineLearning {
   /** `operation name`, in the order of the calls. */
   calls: string[];
   issued: EndpointToken[];
+  /** How often each key was regenerated, by `name key`. */
+  regenerated: Map<string, number>;
+  /** What the next regenerations come to; only `ended` changes the key. */
+  regeneration: 'ended' | 'running' | 'busy';
 }
 
-/** Azure ML in memory: knows its endpoints and gives a new token on every call. */
+/** Azure ML in memory: knows its endpoints, gives a new token on every call, and keeps keys until they are regenerated. */
 export function createFakeMachineLearning(clock: Clock): FakeMachineLearning {
   const answer = async (call: string) => {
     fake.calls.push(call);
     await fake.before();
     if (fake.fault !== undefined) throw fake.fault;
+  };
+  const keyOf = (name: string, key: KeyName) => {
+    const times = fake.regenerated.get(`${name} ${key}`) ?? 0;
+    return `${key}-key-of-${name}${times === 0 ? '' : `-${times + 1}`}`;
   };
   const fake: FakeMachineLearning = {
     endpoints: new Map(),
@@ -67,6 +82,8 @@ export function createFakeMachineLearning(clock: Clock): FakeMachineLearning {
     tokenText: undefined,
     calls: [],
     issued: [],
+    regenerated: new Map(),
+    regeneration: 'ended',
     async listEndpoints({ workspace_name: workspace }) {
       await answer(`listEndpoints ${workspace}`);
       return [...(fake.endpoints.get(workspace) ?? [])];
@@ -92,7 +109,13 @@ export function createFakeMachineLearning(clock: Clock): FakeMachineLearning {
     },
     async listKeys(_workspace, name) {
       await answer(`listKeys ${name}`);
-      return { primaryKey: `primary-key-of-${name}`, secondaryKey: `secondary-key-of-${name}` };
+      return { primaryKey: keyOf(name, 'primary'), secondaryKey: keyOf(name, 'secondary') };
+    },
+    async regenerateKey(_workspace, name, key) {
+      await answer(`regenerateKey ${name} ${key}`);
+      const times = fake.regenerated.get(`${name} ${key}`) ?? 0;
+      if (fake.regeneration === 'ended') fake.regenerated.set(`${name} ${key}`, times + 1);
+      return fake.regeneration;
     },
   };
   return fake;

@@ -1,56 +1,95 @@
-import { secondsBetween } from '../../../src/clock.ts';
+import { addSeconds, secondsBetween } from '../../../src/clock.ts';
 import { markOf, type Password } from '../../../src/rotation/facts.ts';
 import { pendingName } from '../../../src/rotation/take-step.ts';
 import type { World } from '../in-memory/world.ts';
-import type { Scenario } from './scenarios.ts';
+import type { Fault, Scenario } from './scenarios.ts';
+import { START } from './start-world.ts';
 
 /** What must hold at every moment, and what once it has settled. Each answer is a reason, or undefined where all is well. */
 
-/** Three while a lost password waits for its grace; one more where a second rotation begins in the first one's overlap. */
-const mostPasswords = ({ requestAfterSeconds }: Scenario): number => (requestAfterSeconds === undefined ? 3 : 4);
+interface Watched {
+  scenario: Scenario;
+  fault: Fault;
+  world: World;
+  foreign: readonly string[];
+  versions: number;
+}
 
-export const ownPasswords = ({ graph }: World, { rotation }: Scenario): Password[] =>
+export const ownPasswords = ({ scenario: { rotation }, world: { graph } }: Watched): Password[] =>
   graph.passwords().filter(({ displayName }) => displayName?.startsWith(markOf(rotation.name)) === true);
 
+/** The instant from which a version that becomes current ends all overlaps: the named exception of R2. */
+function compromisedAt({ events }: Scenario): Date | undefined {
+  const event = events.find(({ what }) => what === 'compromised');
+  return event && addSeconds(START, event.afterSeconds);
+}
+
 /** One consumer with what GET answers now, one with each previous secret whose overlap lasts, at every replica. */
-export function signInEverywhere(world: World, scenario: Scenario): string | undefined {
+export function signInEverywhere({ scenario, world }: Watched): string | undefined {
   const { entra, time, vault } = world;
   const { name, overlapSeconds } = scenario.rotation;
   const versions = vault.versions(name);
-  const nowMs = time.clock().getTime();
+  const now = time.clock();
+  const exception = compromisedAt(scenario);
   for (let index = versions.length - 1; index >= 0; index--) {
     const version = versions[index];
     if (version === undefined) break;
     const { value, told } = version;
     const successor = versions[index + 1];
-    if (successor !== undefined && successor.writtenAt.getTime() + overlapSeconds * 1000 <= nowMs) break;
+    if (successor !== undefined && addSeconds(successor.writtenAt, overlapSeconds) <= now) break;
+    if (successor !== undefined && exception !== undefined && successor.writtenAt > exception) break;
+    // Nobody but time has taken this one away.
+    if (scenario.start === 'expired' && told.rotationId === 'before') continue;
     const refusing = entra.refusing(value);
     if (refusing.length === 0) continue;
     const which = `${told.version} (${told.keyId ?? 'no key id'}) is refused by replica ${refusing.join(', ')}`;
     if (successor === undefined) return `R1 current ${which}`;
-    const since = secondsBetween(successor.writtenAt, time.clock());
-    return `R2 previous ${which} ${since.toFixed(1)} s after its successor became current`;
+    return `R2 previous ${which} ${secondsBetween(successor.writtenAt, now).toFixed(1)} s after its successor became current`;
   }
   return undefined;
 }
 
 /** Whenever the broker has made one. */
-export function checkNumber(world: World, scenario: Scenario): string | undefined {
-  const own = ownPasswords(world, scenario).length;
-  return own > mostPasswords(scenario) ? `R4 ${own} passwords of the broker at one time` : undefined;
+export function checkNumber(watched: Watched): string | undefined {
+  const own = ownPasswords(watched).length;
+  const most = watched.scenario.mostPasswords + watched.fault.morePasswords;
+  return own > most ? `R4 ${own} passwords of the broker at one time` : undefined;
 }
 
-/** At the first look after every grace and overlap. `foreign`: key ids of the passwords that others made. */
-export function checkSettled(world: World, scenario: Scenario, foreign: readonly string[]): string | undefined {
-  const { graph, vault } = world;
+/** Whenever a password is removed by the broker. */
+export function checkRemoved(
+  { scenario, world }: Watched,
+  { keyId, displayName, startsOn }: Password,
+): string | undefined {
+  const { rotation, limits } = scenario;
+  const { vault, records, time } = world;
+  const holds = (name: string) => vault.versions(name).at(-1)?.told.keyId === keyId;
+  if (holds(rotation.name) || holds(pendingName(rotation.name)))
+    return `R1 removed ${keyId}, which a current version names`;
+  const adopted = records.peek(rotation.name).adopted.includes(keyId);
+  if (displayName?.startsWith(markOf(rotation.name)) !== true && !adopted) return `R3 removed ${keyId}, made by others`;
+  const wasCurrent = vault.versions(rotation.name).some(({ told }) => told.keyId === keyId);
+  const early = !wasCurrent && secondsBetween(startsOn, time.clock()) < limits.orphanGraceSeconds;
+  return early ? `R3 removed the orphan ${keyId} within its grace` : undefined;
+}
+
+/** At the first look after every grace and overlap. */
+export function checkSettled(watched: Watched): string | undefined {
+  const { scenario, world, foreign } = watched;
+  const { graph, vault, records } = world;
   const { name } = scenario.rotation;
-  const own = ownPasswords(world, scenario).map(({ keyId }) => keyId);
+  const own = ownPasswords(watched).map(({ keyId }) => keyId);
   const current = vault.versions(name).at(-1)?.told.keyId;
   if (own.length !== 1) return `R4 ${own.length} passwords of the broker once settled: ${own.join(', ')}`;
   if (own[0] !== current) return `R4 the one password left is ${own[0]}, current is ${current}`;
   const all = graph.passwords().map(({ keyId }) => keyId);
   const lost = foreign.filter((keyId) => !all.includes(keyId));
   if (lost.length > 0) return `R3 foreign passwords are gone: ${lost.join(', ')}`;
-  if (vault.versions(name).length < 2) return 'it settled without a rotation';
+  const kept = records.peek(name).adopted.filter((keyId) => all.includes(keyId));
+  if (kept.length > 0) return `R3 adopted passwords are still there: ${kept.join(', ')}`;
   return vault.versions(pendingName(name)).length === 0 ? 'the pending secret is gone' : undefined;
 }
+
+/** The broker has made a secret current since the start. */
+export const hasRotated = ({ scenario, world, versions }: Watched): boolean =>
+  world.vault.versions(scenario.rotation.name).length > versions;

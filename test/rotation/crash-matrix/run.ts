@@ -1,19 +1,14 @@
 import { addSeconds, secondsBetween } from '../../../src/clock.ts';
-import { UpstreamError } from '../../../src/errors.ts';
-import type { Log } from '../../../src/log.ts';
-import { markOf } from '../../../src/rotation/facts.ts';
-import type { Plan } from '../../../src/rotation/plan.ts';
 import { proofComplete } from '../../../src/rotation/proof.ts';
 import type { findRemovals } from '../../../src/rotation/removable.ts';
-import { rotate } from '../../../src/rotation/rotate.ts';
 import { openRequest } from '../../../src/rotation/runs.ts';
-import { pendingName } from '../../../src/rotation/take-step.ts';
-import { createWriteBudget, GRAPH_WRITES } from '../../../src/rotation/write-budget.ts';
-import { createRandom, mixSeed } from '../in-memory/random.ts';
-import { type AroundCalls, aroundCalls } from './around-calls.ts';
-import { checkNumber, checkSettled, ownPasswords, signInEverywhere } from './consumers.ts';
-import type { Fault, Scenario } from './scenarios.ts';
-import { START, startWorld } from './start-world.ts';
+import type { Turn } from './calls.ts';
+import { checkSettled, hasRotated, ownPasswords, signInEverywhere } from './consumers.ts';
+import { type Course, createCourse, lastEventAt, type Violation } from './course.ts';
+import { planEvents } from './disturb.ts';
+import { createStart } from './rotator.ts';
+import type { Evidence, Fault, Scenario } from './scenarios.ts';
+import { START } from './start-world.ts';
 
 export interface RunOptions {
   scenario: Scenario;
@@ -21,12 +16,7 @@ export interface RunOptions {
   /** The number of the call after which the rotator is stopped; undefined: it never is. */
   point: number | undefined;
   seed: number;
-  removalRule?: typeof findRemovals;
-}
-
-export interface Violation {
-  reason: string;
-  at: Date;
+  removalRule: typeof findRemovals | undefined;
 }
 
 export interface RunResult {
@@ -35,213 +25,82 @@ export interface RunResult {
   /** The call at the point; undefined where the run ended before. */
   pointCall: string | undefined;
   violation: Violation | undefined;
+  evidence: Evidence;
   /** What happened, for a person: one line a call that changes something. */
   story: readonly string[];
-  endedAt: Date;
 }
 
-/** One timer with its process. */
-interface Rotator {
-  name: string;
-  heldUp: boolean;
-  /** The look under way; a dead process leaves none. */
-  look: { clean: boolean } | undefined;
-}
-
-const TICK_SECONDS = 60;
-/** A look that takes longer ends by itself (`until` of rotate). */
-const LOOK_SECONDS = 50;
 const MARGIN_SECONDS = 4;
-const LONG_THROTTLE_SECONDS = 25 * 60;
-const LONG_PAUSE_SECONDS = 25 * 60;
 const LONGEST_RUN_SECONDS = 8 * 3600;
-const LONGEST_HOLD_SECONDS = 12;
-const HOLD_CHANCE = 0.15;
+const TICK_SECONDS = 60;
 
-const never = <T>(): Promise<T> => new Promise(() => {});
+/** One rotation from its start to settled, stopped once at `point`. The same options give the same result. */
+export async function run({ scenario, fault, point, seed, removalRule }: RunOptions): Promise<RunResult> {
+  const course = createCourse(scenario, fault, point, seed);
+  const { time } = course.world;
+  const { moved, settled, ...judge } = createJudge(course);
+  const start = createStart(course, { removalRule, ...judge });
+  start({ name: 'A', heldUp: false, first: START });
+  if (fault.secondRotator) {
+    const { random } = course;
+    // At the same instant, close behind, or anywhere in between.
+    const offset = [0, random.between(0, 1), random.between(0, TICK_SECONDS)][random.below(3)] ?? 0;
+    start({ name: 'B', heldUp: true, first: addSeconds(START, offset) });
+  }
+  planEvents(course);
+  await time.run(moved, () => settled() || course.violation !== undefined);
+  const { calls, pointCall, violation, evidence, story } = course;
+  return { calls, pointCall, violation, evidence, story };
+}
 
-/** What a call came to, as a value. */
-const settle = <T>(perform: () => Promise<T>): Promise<{ value: T; error?: undefined } | { error: unknown }> =>
-  perform().then(
-    (value) => ({ value }),
-    (error: unknown) => ({ error }),
-  );
-
-const silent: Log = { info() {}, warn() {}, error() {} };
-
-/** One rotation from due to settled, stopped once at `point`. Deterministic: the same options give the same result. */
-export async function run(options: RunOptions): Promise<RunResult> {
-  const { scenario, fault, point } = options;
+/** Lets consumers sign in whenever something has moved, and looks at what is left once all has waited that must. */
+function createJudge(course: Course) {
+  const { world, scenario, point } = course;
+  const { vault, records } = world;
+  const { clock } = world.time;
   const { rotation, limits } = scenario;
-  const random = createRandom(mixSeed(options.seed, scenario.name, fault.name, point ?? 'whole'));
-  const story: string[] = [];
-  let violation: Violation | undefined;
+  let proved: { keyId: string; at: Date } | undefined;
   let settled = false;
-  let calls = 0;
-  let ids = 0;
-  let pointCall: string | undefined;
-  let pausedUntil = START;
-  let throttledCall = 6 + random.below(6);
-  let throttledUntil: Date | undefined;
-  let provedAt: Date | undefined;
 
-  const { world, foreign } = startWorld(scenario, fault, random, {
-    onAdded: () => violate(checkNumber(world, scenario)),
-    onRemoved: ({ keyId, displayName }) => {
-      if (displayName?.startsWith(markOf(rotation.name)) !== true) violate(`R3 removed a password of others: ${keyId}`);
-    },
-  });
-  const { time, vault, records } = world;
-  const { clock, sleep } = time;
-  const budget = createWriteBudget({ clock, ...GRAPH_WRITES });
-  const violate = (reason: string | undefined) => {
-    if (reason !== undefined) violation ??= { reason, at: clock() };
-  };
-  const tell = (text: string) => story.push(`${secondsBetween(START, clock()).toFixed(1).padStart(8)} s  ${text}`);
-
-  const findThrottle = (name: string): UpstreamError | undefined => {
-    if (!fault.throttles) return undefined;
-    const left = throttledUntil === undefined ? 0 : secondsBetween(clock(), throttledUntil);
-    const long = name === 'signIn' && left > 0;
-    // Not a fixed number: it could meet the same call of each look for ever.
-    if (calls >= throttledCall) throttledCall = calls + 6 + random.below(6);
-    else if (!long) return undefined;
-    return new UpstreamError({ kind: 'throttled', service: name, status: 429, retryAfterSeconds: long ? left : 10 });
+  const watchProof = () => {
+    const keyId = vault.versions(rotation.name).at(-1)?.told.keyId;
+    const complete = proofComplete(records.peek(rotation.name).proof, 'current', keyId, limits);
+    if (!complete || keyId === undefined) proved = undefined;
+    else if (proved?.keyId !== keyId) proved = { keyId, at: clock() };
   };
 
-  /** Where it is current already, a person would break a consumer, not the broker: then nothing happens. */
-  const removePendingByHand = () => {
-    pausedUntil = addSeconds(clock(), LONG_PAUSE_SECONDS);
-    const keyId = vault.versions(pendingName(rotation.name)).at(-1)?.told.keyId;
-    if (keyId === undefined || keyId === vault.versions(rotation.name).at(-1)?.told.keyId) return;
-    world.graph.removeByHand(keyId);
-    tell(`${keyId} is removed by hand`);
-  };
-
-  const stopAt = (rotator: Rotator, name: string) => {
-    pointCall = name;
-    pausedUntil = addSeconds(clock(), scenario.pauseSeconds);
-    if (fault.losesRecord) records.lose(rotation.name);
-    if (fault.removesPending) removePendingByHand();
-    tell(`${rotator.name} ${fault.losesAnswer ? 'loses the answer of' : 'dies after'} ${name} (call ${point})`);
-    if (!fault.losesAnswer) rotator.look = undefined;
-  };
-
-  const noteCall = (rotator: Rotator, look: { clean: boolean }, name: string, { error }: { error?: unknown }) => {
-    if (name === 'applications.read' && world.graph.lastReadWasStale()) look.clean = false;
-    if (name === `vault.write ${pendingName(rotation.name)}`) {
-      throttledUntil ??= addSeconds(clock(), LONG_THROTTLE_SECONDS);
-    }
-    if (/read|look/.test(name)) return;
-    tell(`${rotator.name} ${name}${error instanceof UpstreamError ? ` ${error.kind}` : ''}`);
-  };
-
-  const around =
-    (rotator: Rotator, look: { clean: boolean }): AroundCalls =>
-    async (name, perform, asFact) => {
-      const held = rotator.heldUp && random.next() < HOLD_CHANCE ? random.between(0, LONGEST_HOLD_SECONDS) : 0;
-      if (held > 1) look.clean = false;
-      await sleep(held * 1000 + random.between(25, 100));
-      calls += 1;
-      const number = calls;
-      const throttle = findThrottle(name);
-      const outcome = throttle === undefined ? await settle(perform) : { error: throttle };
-      noteCall(rotator, look, name, outcome);
-      await sleep(random.between(25, 100));
-      if (number === point) stopAt(rotator, name);
-      if (number === point && !fault.losesAnswer) return never();
-      const error = number === point ? new UpstreamError({ kind: 'unavailable', service: name }) : outcome.error;
-      if (error === undefined && 'value' in outcome) return outcome.value;
-      look.clean = false;
-      if (error instanceof UpstreamError && asFact !== undefined) return asFact(error);
-      throw error;
-    };
-
-  /** When everything that may still have to wait has waited; undefined while current is not proved. */
-  const settlesAt = (): Date | undefined => {
+  /** When everything that may still have to wait has waited; undefined while something is under way. */
+  const dueAt = (): Date | undefined => {
     const current = vault.versions(rotation.name).at(-1);
-    if (current === undefined || provedAt === undefined) return undefined;
+    const { attempt, runs } = records.peek(rotation.name);
+    if (current === undefined || proved === undefined || !hasRotated(course)) return undefined;
+    if (openRequest(runs) !== undefined || clock() <= lastEventAt(course)) return undefined;
+    if (point !== undefined && course.pointCall === undefined) return undefined;
+    const compromised = attempt?.why === 'compromised' && attempt.rotationId === current.told.rotationId;
     const times = [
-      provedAt,
-      addSeconds(current.writtenAt, rotation.overlapSeconds),
-      ...ownPasswords(world, scenario).map(({ startsOn }) => addSeconds(startsOn, limits.orphanGraceSeconds)),
+      proved.at,
+      addSeconds(current.writtenAt, compromised ? 0 : rotation.overlapSeconds),
+      ...ownPasswords(course).map(({ startsOn }) => addSeconds(startsOn, limits.orphanGraceSeconds)),
     ];
     return addSeconds(new Date(Math.max(...times.map((instant) => instant.getTime()))), MARGIN_SECONDS);
   };
 
-  const afterLook = (look: { clean: boolean }, from: Date, dueAt: Date | undefined, { reason }: Plan) => {
-    if (!look.clean || dueAt === undefined || from < dueAt) return;
-    if (openRequest(records.peek(rotation.name).runs) !== undefined || vault.versions(rotation.name).length < 2) return;
-    if (point !== undefined && pointCall === undefined) return;
-    const wrong = checkSettled(world, scenario, foreign);
-    if (wrong !== undefined) violate(`${wrong} (the look said ${reason})`);
-    else if (reason !== 'settled') violate(`the first look after the grace says ${reason}`);
-    settled = true;
+  return {
+    dueAt,
+    settled: () => settled,
+    moved() {
+      course.violate(signInEverywhere(course));
+      watchProof();
+      if (secondsBetween(START, clock()) > LONGEST_RUN_SECONDS) course.violate('it never settled');
+    },
+    /** The first look after the grace must leave nothing to do. */
+    over({ from, dueAt, clean, looked }: Turn) {
+      if (!clean || !looked || dueAt === undefined || from < dueAt) return;
+      const reason = records.peek(rotation.name).status?.reason;
+      const wrong = checkSettled(course);
+      if (wrong !== undefined) course.violate(`${wrong} (the look said ${reason})`);
+      else if (reason !== 'settled') course.violate(`the first look after the grace says ${reason}`);
+      settled = true;
+    },
   };
-
-  const tick = async (rotator: Rotator) => {
-    if (rotator.look !== undefined || clock() < pausedUntil) return;
-    const look = { clean: true };
-    rotator.look = look;
-    const from = clock();
-    const dueAt = settlesAt();
-    try {
-      const planned = await rotate(rotation, addSeconds(from, LOOK_SECONDS), {
-        ports: aroundCalls(world.ports, around(rotator, look)),
-        limits,
-        budget,
-        clock,
-        newId: () => `r${++ids}`,
-        log: silent,
-        ...(options.removalRule === undefined ? {} : { removalRule: options.removalRule }),
-      });
-      afterLook(look, from, dueAt, planned);
-    } catch (error) {
-      if (!(error instanceof UpstreamError)) violate(`the loop threw ${String(error)}`);
-    }
-    rotator.look = undefined;
-  };
-
-  const startTimer = (rotator: Rotator, first: Date) => {
-    const next = (instant: Date) =>
-      time.at(instant, () => {
-        void tick(rotator);
-        next(addSeconds(instant, TICK_SECONDS));
-      });
-    next(first);
-  };
-
-  startTimer({ name: 'A', heldUp: false, look: undefined }, START);
-  if (fault.secondRotator) {
-    // At the same instant, close behind, or anywhere in between.
-    const offset = [0, random.between(0, 1), random.between(0, TICK_SECONDS)][random.below(3)] ?? 0;
-    startTimer({ name: 'B', heldUp: true, look: undefined }, addSeconds(START, offset));
-  }
-  const { requestAfterSeconds } = scenario;
-  if (requestAfterSeconds !== undefined) {
-    const at = addSeconds(START, requestAfterSeconds);
-    const asked = {
-      id: 'asked',
-      reason: 'requested',
-      requestedAt: at,
-      rotationId: undefined,
-      doneAt: undefined,
-    } as const;
-    time.at(at, () => records.change(rotation.name, { runs: [asked] }));
-  }
-
-  let watched = '';
-  const moved = () => {
-    violate(signInEverywhere(world, scenario));
-    const { proof } = records.peek(rotation.name);
-    const current = vault.versions(rotation.name).at(-1)?.told.keyId ?? '';
-    const proved = proofComplete(proof, 'current', current, limits) ? current : '';
-    if (proved !== watched) {
-      watched = proved;
-      provedAt = proved === '' ? undefined : clock();
-    }
-    if (secondsBetween(START, clock()) > LONGEST_RUN_SECONDS) violate('it never settled');
-  };
-  await time.run(moved, () => settled || violation !== undefined);
-  return { calls, pointCall, violation, story, endedAt: clock() };
 }
