@@ -128,6 +128,8 @@ export const WORKSPACES: readonly WorkspaceSeed[] = [
       { name: 'fraud-scorer', authMode: 'Key' },
       { name: 'fraud-aad', authMode: 'AADToken' },
       { name: 'churn-aml', authMode: 'AMLToken' },
+      // Its keys are rotated by turns; those of fraud-scorer are not.
+      { name: 'fraud-turns', authMode: 'Key' },
     ],
   },
   { name: 'dev', workspaceName: 'ml-dev', endpoints: [{ name: 'dev-aml', authMode: 'AMLToken' }] },

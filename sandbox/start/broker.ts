@@ -30,7 +30,14 @@ export interface BrokerOptions {
 }
 
 /** The broker's own settings that a person may try out by setting them for the command. */
-const TRY_OUT = ['POLICY', 'TOKEN_CACHE_KEY', 'ENDPOINT_LOOK_SECONDS', 'REFRESH_AHEAD_SECONDS'] as const;
+const TRY_OUT = [
+  'POLICY',
+  'TOKEN_CACHE_KEY',
+  'ENDPOINT_LOOK_SECONDS',
+  'REFRESH_AHEAD_SECONDS',
+  'ROTATION_LOOK_SECONDS',
+  'PROOF_COUNT',
+] as const;
 
 /** All app settings of a broker that a person starts: those that lead to the sandbox, and who and where it is. */
 export function completeSettings(

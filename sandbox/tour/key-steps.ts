@@ -5,7 +5,7 @@ import type { EndpointKey } from './rotation-in-hand.ts';
 import { callerTokenOf, fingerprint, type Tour } from './tour.ts';
 import { until } from './watch.ts';
 
-const ENDPOINT_KEY = '/workspaces/prod/endpoints/fraud-scorer/key';
+const ENDPOINT_KEY = '/workspaces/prod/endpoints/fraud-turns/key';
 const ROTATION = '/rotations/fraud-keys';
 
 const WAIT_SECONDS = 30;
@@ -47,7 +47,7 @@ export async function askForKey(tour: Tour): Promise<string> {
   const location = previous.keyName === 'primary' ? await askForTurn(tour, operatorToken) : undefined;
   tour.endpointKey = { operatorToken, previous, location };
   const { key, keyName, validUntil } = previous;
-  return `prod/fraud-scorer, the ${keyName} key, sha256 ${fingerprint(key)}…, works until ${validUntil.toISOString()} at least; it scores`;
+  return `prod/fraud-turns, the ${keyName} key, sha256 ${fingerprint(key)}…, works until ${validUntil.toISOString()} at least; it scores`;
 }
 
 async function askForTurn(tour: Tour, operatorToken: string): Promise<string> {

@@ -10,7 +10,7 @@ interface Words {
 }
 
 export const reasons = {
-  settled: { means: 'The secret is current and proved; nothing is due.' },
+  settled: { means: 'What is in use works, and nothing is due.' },
   first: { means: 'There is no secret of this name yet: the first one is made.' },
   due: { means: 'The current secret is as old as rotateEvery: the next one is made.' },
   requested: { means: 'An operator asked for a rotation.' },

@@ -47,6 +47,7 @@ describe('the settings', () => {
       endpointLookSeconds: 60,
       refreshAheadSeconds: 900,
       auditRetentionMonths: 13,
+      rotationLookSeconds: 300,
       proofSpreadSeconds: 60,
       proofCount: 3,
     });
@@ -67,6 +68,7 @@ describe('the settings', () => {
         ENDPOINT_LOOK_SECONDS: '10',
         REFRESH_AHEAD_SECONDS: '86400',
         AUDIT_RETENTION_MONTHS: '120',
+        ROTATION_LOOK_SECONDS: '5',
         PROOF_SPREAD_SECONDS: '0',
         PROOF_COUNT: '10',
       }),
@@ -82,6 +84,7 @@ describe('the settings', () => {
       endpointLookSeconds: 10,
       refreshAheadSeconds: 86_400,
       auditRetentionMonths: 120,
+      rotationLookSeconds: 5,
       proofSpreadSeconds: 0,
       proofCount: 10,
     });

@@ -269,7 +269,13 @@ describe('ARM: workspaces and endpoints', () => {
 
   it('lists endpoints, and pages by count with a nextLink to this host that keeps the query', async () => {
     const all = listBody.parse((await call('GET', `${prod}/onlineEndpoints`, reader)).body);
-    expect(all.value.map(({ name }) => name)).toEqual(['churn-aml', 'fraud-aad', 'fraud-aml', 'fraud-scorer']);
+    expect(all.value.map(({ name }) => name)).toEqual([
+      'churn-aml',
+      'fraud-aad',
+      'fraud-aml',
+      'fraud-scorer',
+      'fraud-turns',
+    ]);
     expect(all).not.toHaveProperty('nextLink');
     const first = listBody.parse((await call('GET', `${prod}/onlineEndpoints?count=3`, reader)).body);
     expect(first.value).toHaveLength(3);
@@ -279,7 +285,7 @@ describe('ARM: workspaces and endpoints', () => {
     expect(next.searchParams.get('count')).toBe('3');
     expect(next.searchParams.get('$skip')).not.toBeNull();
     const second = listBody.parse((await follow(first.nextLink, reader)).body);
-    expect(second.value.map(({ name }) => name)).toEqual(['fraud-scorer']);
+    expect(second.value.map(({ name }) => name)).toEqual(['fraud-scorer', 'fraud-turns']);
     expect(second).not.toHaveProperty('nextLink');
   });
 
@@ -571,7 +577,7 @@ describe('ARM: through @azure/arm-machinelearning', () => {
     for await (const { name } of workspaces.onlineEndpoints.list(RESOURCE_GROUP, 'ml-prod', { count: 1 })) {
       names.push(name);
     }
-    expect(names).toEqual(['churn-aml', 'fraud-aad', 'fraud-aml', 'fraud-scorer']);
+    expect(names).toEqual(['churn-aml', 'fraud-aad', 'fraud-aml', 'fraud-scorer', 'fraud-turns']);
   });
 
   it('gets a token and keys', async () => {

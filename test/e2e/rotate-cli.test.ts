@@ -151,7 +151,7 @@ describe('npm run rotate -- plan', () => {
     const run = await rotate(['plan']);
     expect(run.out).toMatch(/^trainer-password: /);
     expect(run.out).toMatch(/^ {2}due +\d{4}-\d\d-\d\dT.*, in 30 d$/m);
-    expect(run.out).toMatch(/^fraud-keys: keys of prod\/fraud-scorer, not_looked_at/m);
+    expect(run.out).toMatch(/^fraud-keys: keys of prod\/fraud-turns, not_looked_at/m);
     expect(run.out).toMatch(/nothing needs a person\.$/m);
     expect(run.code, run.out + run.err).toBe(0);
   });

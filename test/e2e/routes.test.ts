@@ -203,13 +203,16 @@ describe('POST /workspaces/{workspace}/endpoints/{endpoint}/token', () => {
 });
 
 describe('POST /workspaces/{workspace}/endpoints/{endpoint}/key', () => {
-  it('→ 200 with one key, which scores there, and validUntil because a rotation is of it (P3)', async () => {
-    const answer = await broker.post(KEY, { token });
+  it.each([
+    ['null while nothing rotates it', 'fraud-scorer', null],
+    ['an instant where a rotation is of it', 'fraud-turns', expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/)],
+  ])('→ 200 with one key, which scores there, and validUntil %s (P3)', async (_what, name, validUntil) => {
+    const answer = await broker.post(`/workspaces/prod/endpoints/${name}/key`, { token });
     expect(answer.status).toBe(200);
     expect(answer.body).toEqual({
       key: expect.any(String),
       keyName: 'primary',
-      validUntil: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+      validUntil,
       scoringUri: expect.stringMatching(/^https:/),
     });
     const scored = await fetch(String(answer.body.scoringUri), {
@@ -326,6 +329,7 @@ describe('GET /workspaces', () => {
             { name: 'fraud-aad', token: false, key: false },
             { name: 'fraud-aml', token: true, key: false },
             { name: 'fraud-scorer', token: false, key: true },
+            { name: 'fraud-turns', token: false, key: true },
           ],
         },
         { name: 'dev', audiences: ['aml', 'arm'], endpoints: [] },

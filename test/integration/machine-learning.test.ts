@@ -89,6 +89,7 @@ describe('online endpoints of Azure ML', () => {
       'fraud-aad aad_token',
       'fraud-aml aml_token',
       'fraud-scorer key',
+      'fraud-turns key',
     ]);
     for (const { id, name, createdAt, scoringUri } of endpoints) {
       const group = `/subscriptions/${SUBSCRIPTION_ID}/resourcegroups/${RESOURCE_GROUP}`;

@@ -69,6 +69,10 @@ export function planEvents(course: Course): void {
     requested: () => ask('requested'),
     compromised: () => ask('compromised'),
     edited: () => world.vault.writeByHand(name, foreignText),
+    'rolled back': () => {
+      const [before] = world.vault.versions(name).slice(-2);
+      if (before !== undefined) world.vault.writeByHand(name, before.value);
+    },
     room: () => {},
   };
   for (const { afterSeconds, what } of scenario.events) {

@@ -17,7 +17,15 @@ export type Start =
   /** The same, and somebody has removed that password since. */
   | 'pending without password';
 
-export type EventKind = 'requested' | 'compromised' | 'edited' | 'room';
+export type EventKind =
+  | 'requested'
+  | 'compromised'
+  /** The secret is written by hand, with the password of somebody else. */
+  | 'edited'
+  /** The secret is written by hand, with what it held before: no tag tells so. */
+  | 'rolled back'
+  /** The application takes passwords again. */
+  | 'room';
 
 /** What a person does, so long after the start. */
 export interface Event {
@@ -124,8 +132,17 @@ export const scenarios: readonly Scenario[] = [
   { ...due, name: 'due, overlap 20 s, next tick 25 min later', rotation: shortOverlap, pauseSeconds: 25 * MINUTE },
   // A second rotation begins in the first one's overlap.
   { ...due, name: 'asked for again in the overlap', events: inOverlap('requested'), mostPasswords: 4 },
+  // Before the first one is at rest, and what it made goes soon.
+  {
+    ...due,
+    name: 'asked for again at once, overlap 20 s',
+    rotation: shortOverlap,
+    events: [{ afterSeconds: 4 * MINUTE, what: 'requested' }],
+    mostPasswords: 4,
+  },
   { ...due, name: 'compromised in the overlap', events: inOverlap('compromised'), mostPasswords: 4 },
   { ...due, name: 'edited in the overlap', events: inOverlap('edited'), mostPasswords: 4 },
+  { ...due, name: 'rolled back in the overlap', events: inOverlap('rolled back'), mostPasswords: 4 },
   { ...due, name: 'no secret yet', start: 'no secret' },
   { ...due, name: 'edited by hand', start: 'edited' },
   { ...due, name: 'imported', start: 'imported' },
@@ -159,7 +176,7 @@ export const faults: readonly [Fault, ...Fault[]] = [
     ...none,
     name: 'second rotator',
     secondRotator: true,
-    morePasswords: 1,
+    morePasswords: 2,
     shows: ['crashes', 'interleaved', 'conflicts', 'frozen'],
   },
   { ...none, name: 'lost record', losesRecord: true, shows: ['crashes', 'lostRecords'] },
