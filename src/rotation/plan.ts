@@ -24,6 +24,8 @@ const GIVE_UP_SECONDS = 3600;
 const ANSWER_SECONDS = 60;
 /** Reads of Graph lag its writes; a password that is missing from a list may only be too new for it. */
 const LAG_SECONDS = 300;
+/** A current password that Graph does not list for this long signs in on trial again: it may have been removed by hand. */
+const UNLISTED_SECONDS = 60;
 /** How old the last sign-in of a proof may be when its password becomes current. */
 const FRESH_SECONDS = 60;
 /** A refusal that a person has to lift is tried again after this long, or when an operator asks. */
@@ -122,7 +124,9 @@ function findWhy(
     record.proof?.of === 'current' && record.proof.keyId === current.keyId ? record.proof.refused : undefined;
   const ended = (instant: Date | undefined) => instant !== undefined && instant <= now;
   if (refused === 'expired' || ended(password?.endsOn) || ended(current.expiresOn)) return 'expired';
-  if (refused === 'unknown' && secondsBetween(current.createdOn, now) > LAG_SECONDS) return 'gone';
+  // Refused and not listed is two witnesses; a refusal alone may be a replica that does not know it yet.
+  const age = secondsBetween(current.createdOn, now);
+  if (refused === 'unknown' && age > (password === undefined ? UNLISTED_SECONDS : LAG_SECONDS)) return 'gone';
   if (password !== undefined && secondsBetween(now, password.endsOn) <= rotation.overlapSeconds) return 'expiring';
   return secondsBetween(current.createdOn, now) >= rotation.rotateEverySeconds ? 'due' : undefined;
 }
@@ -158,7 +162,7 @@ function planCurrent(
   if (!proofComplete(record.proof, 'current', keyId, limits)) {
     return planProof('current_unproved', 'current', keyId, version, facts, limits);
   }
-  if (passwordOf(application, keyId) !== undefined || secondsBetween(current.createdOn, now) <= LAG_SECONDS) {
+  if (passwordOf(application, keyId) !== undefined || secondsBetween(current.createdOn, now) <= UNLISTED_SECONDS) {
     return undefined;
   }
   const triedAt = record.proof?.lastTriedAt ?? current.createdOn;

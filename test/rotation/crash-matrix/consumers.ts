@@ -50,10 +50,12 @@ export function signInEverywhere({ scenario, world }: Watched): string | undefin
 }
 
 /** Whenever the broker has made one. */
-export function checkNumber(watched: Watched): string | undefined {
-  const own = ownPasswords(watched).length;
+export function checkAdded(watched: Watched): string | undefined {
+  const own = ownPasswords(watched);
+  const names = new Set(own.map(({ displayName }) => displayName));
+  if (names.size < own.length) return 'R4 two passwords of one attempt';
   const most = watched.scenario.mostPasswords + watched.fault.morePasswords;
-  return own > most ? `R4 ${own} passwords of the broker at one time` : undefined;
+  return own.length > most ? `R4 ${own.length} passwords of the broker at one time` : undefined;
 }
 
 /** Whenever a password is removed by the broker. */
@@ -68,8 +70,10 @@ export function checkRemoved(
     return `R1 removed ${keyId}, which a current version names`;
   const adopted = records.peek(rotation.name).adopted.includes(keyId);
   if (displayName?.startsWith(markOf(rotation.name)) !== true && !adopted) return `R3 removed ${keyId}, made by others`;
+  // A predecessor as far as the record can tell: it goes by the overlap.
+  const predecessor = records.peek(rotation.name).replaced.includes(keyId);
   const wasCurrent = vault.versions(rotation.name).some(({ told }) => told.keyId === keyId);
-  const early = !wasCurrent && secondsBetween(startsOn, time.clock()) < limits.orphanGraceSeconds;
+  const early = !wasCurrent && !predecessor && secondsBetween(startsOn, time.clock()) < limits.orphanGraceSeconds;
   return early ? `R3 removed the orphan ${keyId} within its grace` : undefined;
 }
 

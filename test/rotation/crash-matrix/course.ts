@@ -1,6 +1,6 @@
 import { addSeconds, secondsBetween } from '../../../src/clock.ts';
 import { createRandom, mixSeed, type Random } from '../in-memory/random.ts';
-import { checkNumber, checkRemoved } from './consumers.ts';
+import { checkAdded, checkRemoved } from './consumers.ts';
 import type { Evidence, Fault, Scenario } from './scenarios.ts';
 import { START, type StartedWorld, startWorld } from './start-world.ts';
 
@@ -48,7 +48,7 @@ export const noEvidence = (): Evidence => ({
 export function createCourse(scenario: Scenario, fault: Fault, point: number | undefined, seed: number): Course {
   const random = createRandom(mixSeed(seed, scenario.name, fault.name, point ?? 'whole'));
   const started = startWorld(scenario, fault, random, {
-    onAdded: () => course.violate(checkNumber(course)),
+    onAdded: () => course.violate(checkAdded(course)),
     onRemoved: (password) => course.violate(checkRemoved(course, password)),
   });
   const { clock } = started.world.time;

@@ -148,6 +148,14 @@ export const scenarios: readonly Scenario[] = [
   { ...due, name: 'imported', start: 'imported' },
   { ...due, name: 'expired', start: 'expired' },
   { ...due, name: 'pending left behind', start: 'pending left behind', addsNone: true },
+  // An old password becomes current, and at once the next one takes its place as pending.
+  {
+    ...due,
+    name: 'pending left behind, asked for meanwhile',
+    start: 'pending left behind',
+    events: [{ afterSeconds: MINUTE, what: 'requested' }],
+    mostPasswords: 4,
+  },
   { ...due, name: 'pending left behind without its password', start: 'pending without password', mostPasswords: 4 },
   { ...due, name: 'a shorter life demanded', longestLifeSeconds: 45 * DAY },
   { ...due, name: 'no room for a password', full: true, events: [{ afterSeconds: 5 * MINUTE, what: 'room' }] },
