@@ -34,8 +34,10 @@ export async function look(
 ): Promise<Look> {
   const now = clock();
   const { record, etag } = await records.read(rotation.name);
+  // In the order in which a password goes through them: one that leaves pending meanwhile is seen as the current one.
+  const pending = await vault.look(pendingName(rotation.name));
+  const current = await vault.look(rotation.name);
   // Key Vault before Graph: a password that a version names was made before the version, so the list may only show more.
-  const [current, pending] = await Promise.all([vault.look(rotation.name), vault.look(pendingName(rotation.name))]);
   const application = await applications.read(rotation.application);
   return { facts: { now, rotation, record, application, current, pending }, etag };
 }
