@@ -10,7 +10,7 @@ export interface Release {
   groupId: string;
   artifactId: string;
   version: string;
-  /** Of the jar, in hex; undefined until somebody has pinned it: then nothing is run. */
+  /** Of the jar, in hex; undefined until somebody has pinned it: then Maven's own checksums have to do. */
   sha256: string | undefined;
 }
 
@@ -31,7 +31,15 @@ async function sha256Of(file: string): Promise<string | undefined> {
 async function fetchByMaven(release: Release, folder: string, signal: AbortSignal): Promise<string | undefined> {
   const { groupId, artifactId, version } = release;
   const artifact = `-Dartifact=${groupId}:${artifactId}:${version}:jar`;
-  const options = ['--batch-mode', '--quiet', '--update-snapshots', COPY, artifact, `-DoutputDirectory=${folder}`];
+  const options = [
+    '--batch-mode',
+    '--quiet',
+    '--update-snapshots',
+    '--strict-checksums',
+    COPY,
+    artifact,
+    `-DoutputDirectory=${folder}`,
+  ];
   try {
     await promisify(execFile)('mvn', options, { timeout: FETCH_MS, signal });
     return path.join(folder, `${artifactId}-${version}.jar`);
@@ -42,29 +50,27 @@ async function fetchByMaven(release: Release, folder: string, signal: AbortSigna
 }
 
 /**
- * The jar of a release, from the folder if it is there, else by Maven. A jar whose SHA-256 is not the pinned one is
- * never given out.
+ * The jar of a release, from the folder if it is there, else by Maven, which checks it against its repository's sums. A
+ * jar whose SHA-256 is not the pinned one is never given out.
  *
  * @throws Error when what came is not what was pinned
  */
 export async function fetchJar(release: Release, folder: string, signal: AbortSignal): Promise<Found<string>> {
   const name = `${release.artifactId}-${release.version}.jar`;
   const kept = path.join(folder, name);
-  if (release.sha256 !== undefined && (await sha256Of(kept)) === release.sha256) return { found: kept };
+  const before = await sha256Of(kept);
+  if (before !== undefined && (release.sha256 ?? before) === before) return { found: kept };
 
   await mkdir(folder, { recursive: true });
   const scratch = await mkdtemp(path.join(folder, 'fetch-'));
   try {
     // What somebody has put there is checked like what is fetched.
-    const fetched = (await sha256Of(kept)) === undefined ? await fetchByMaven(release, scratch, signal) : kept;
+    const fetched = before === undefined ? await fetchByMaven(release, scratch, signal) : kept;
     const sha256 = fetched === undefined ? undefined : await sha256Of(fetched);
     if (fetched === undefined || sha256 === undefined) {
       return { missing: `Maven cannot fetch ${name}: run mvn by hand to see why, or put the jar into ${folder}` };
     }
-    if (release.sha256 === undefined) {
-      return { missing: `no SHA-256 is pinned for ${name}: pin ${sha256} once you trust where it came from` };
-    }
-    if (sha256 !== release.sha256) {
+    if (release.sha256 !== undefined && sha256 !== release.sha256) {
       throw new Error(
         `${name} has the SHA-256 ${sha256}, not the pinned one: remove ${fetched} and find out why it differs.`,
       );

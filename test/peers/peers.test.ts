@@ -81,10 +81,9 @@ describe('the jar of a peer', () => {
     await expect(get('other', sha256)).rejects.toThrow(/not the pinned one: remove .+other-1\.0\.jar/);
   });
 
-  it('is not run unpinned: what came is named by its SHA-256 for somebody to judge', async () => {
-    await writeFile(path.join(folder, 'unpinned-1.0.jar'), text);
-    expect(await get('unpinned', undefined)).toEqual({
-      missing: `no SHA-256 is pinned for unpinned-1.0.jar: pin ${sha256} once you trust where it came from`,
-    });
+  it('is taken as it is where nobody has pinned it yet', async () => {
+    const kept = path.join(folder, 'unpinned-1.0.jar');
+    await writeFile(kept, text);
+    expect(await get('unpinned', undefined)).toEqual({ found: kept });
   });
 });
