@@ -91,6 +91,8 @@ export function checkSettled(watched: Watched): string | undefined {
   if (lost.length > 0) return `R3 foreign passwords are gone: ${lost.join(', ')}`;
   const kept = records.peek(name).adopted.filter((keyId) => all.includes(keyId));
   if (kept.length > 0) return `R3 adopted passwords are still there: ${kept.join(', ')}`;
+  const open = records.peek(name).runs.filter(({ doneAt }) => doneAt === undefined);
+  if (open.length > 0) return `R5 ${open.length} requests are not answered once settled`;
   return vault.versions(pendingName(name)).length === 0 ? 'the pending secret is gone' : undefined;
 }
 

@@ -4,6 +4,8 @@ import type { PlanLimits, Rotation } from '../../../src/rotation/facts.ts';
 export type Start =
   /** A settled rotation whose secret has just become due. */
   | 'due'
+  /** The same, and a password that the record knows nothing of was made a moment ago. */
+  | 'orphan'
   /** Neither the secret nor a password of the broker exists. */
   | 'no secret'
   /** The current version was written by hand, with the password of somebody else. */
@@ -143,6 +145,7 @@ export const scenarios: readonly Scenario[] = [
   { ...due, name: 'compromised in the overlap', events: inOverlap('compromised'), mostPasswords: 4 },
   { ...due, name: 'edited in the overlap', events: inOverlap('edited'), mostPasswords: 4 },
   { ...due, name: 'rolled back in the overlap', events: inOverlap('rolled back'), mostPasswords: 4 },
+  { ...due, name: 'a lost password waits, overlap 20 s', rotation: shortOverlap, start: 'orphan', mostPasswords: 4 },
   { ...due, name: 'no secret yet', start: 'no secret' },
   { ...due, name: 'edited by hand', start: 'edited' },
   { ...due, name: 'imported', start: 'imported' },

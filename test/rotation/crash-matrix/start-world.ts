@@ -79,6 +79,10 @@ function seedOwn({ graph, vault, records }: World, { rotation, start }: Scenario
     promoted: keyId,
   };
   records.change(name, settled);
+  if (start === 'orphan') {
+    const madeOn = addSeconds(START, -5);
+    secretOf('lost', { startsOn: madeOn, endsOn: addSeconds(madeOn, rotation.lifetimeSeconds) });
+  }
   if (start !== 'pending left behind' && start !== 'pending without password') return;
   const begunAt = addSeconds(START, -3 * 86_400);
   const left = secretOf('left', { startsOn: begunAt, endsOn: addSeconds(begunAt, rotation.lifetimeSeconds) });
