@@ -2,6 +2,7 @@ import { addSeconds, secondsBetween } from '../../../src/clock.ts';
 import { proofComplete } from '../../../src/rotation/proof.ts';
 import type { findRemovals } from '../../../src/rotation/removable.ts';
 import { openRequest } from '../../../src/rotation/runs.ts';
+import { pendingName } from '../../../src/rotation/take-step.ts';
 import type { Turn } from './calls.ts';
 import { checkSettled, hasRotated, ownPasswords, signInEverywhere } from './consumers.ts';
 import { type Course, createCourse, lastEventAt, type Violation } from './course.ts';
@@ -74,6 +75,8 @@ function createJudge(course: Course) {
     const current = vault.versions(rotation.name).at(-1);
     const { attempt, runs } = records.peek(rotation.name);
     if (current === undefined || proved === undefined || !hasRotated(course)) return undefined;
+    // A rotator that was frozen has brought another password after all: that one comes next.
+    if (vault.versions(pendingName(rotation.name)).at(-1)?.told.keyId !== current.told.keyId) return undefined;
     if (openRequest(runs) !== undefined || clock() <= lastEventAt(course)) return undefined;
     if (point !== undefined && course.pointCall === undefined) return undefined;
     const compromised = attempt?.why === 'compromised' && attempt.rotationId === current.told.rotationId;
