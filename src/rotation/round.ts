@@ -21,7 +21,7 @@ export type Round = (until: Date) => Promise<void>;
  * Keeps Key Vault's limit (4,000 transactions in 10 s for a vault; 2,000 in older pages) far away at 50 ms a call, as
  * half of a rotation's calls go there.
  */
-export const ROTATIONS_AT_ONCE = 24;
+export const ROTATIONS_AT_ONCE = 32;
 
 /** A person has to act; their hand is noticed sooner than other changes. */
 const BLOCKED_LOOK_SECONDS = 30;

@@ -33,12 +33,28 @@ const vaultOf = (clientId?: string) => ({
 });
 
 /** A rotator that looks at keys by name. */
-function aRotator(clientId?: string) {
+function aRotator(clientId?: string, afterRead = async () => {}) {
   const { log, lines } = createLogSpy();
-  const [readSecret, writeSecret] = [createReadSecret(vaultOf(clientId)), createWriteSecret(vaultOf(clientId))];
+  const [read, writeSecret] = [createReadSecret(vaultOf(clientId)), createWriteSecret(vaultOf(clientId))];
+  const readSecret: typeof read = async (...asked) => {
+    const secret = await read(...asked);
+    await afterRead();
+    return secret;
+  };
   const look = (name: string, ahead = 0) =>
     keepSealingKey({ readSecret, writeSecret, name, clock: clockAhead(ahead), random: randomBytes, log });
   return { look, lines };
+}
+
+/** Everybody who comes waits until so many have come. */
+function meeting(size: number): () => Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let here = 0;
+  return () => {
+    here += 1;
+    if (here >= size) resolve();
+    return promise;
+  };
 }
 
 /** One look of a rotator that has just started; with `ahead`, so many seconds from now. */
@@ -92,7 +108,9 @@ describe('the sealing key in Key Vault', () => {
     await keep('shared-key');
     const stored = aStoredToken('shared');
     await (await anIssuer('shared-key')).store.write(stored);
-    await Promise.all([1, 2].map(() => keep('shared-key', monthSeconds)));
+    // Both have read the key before either writes.
+    const together = meeting(2);
+    await Promise.all([1, 2].map(() => aRotator(undefined, together).look('shared-key', monthSeconds)));
     expect(await read(stored, await anIssuer('shared-key'))).toEqual(stored);
   });
 
