@@ -93,6 +93,7 @@ export function createAround(course: Course, turns: Map<string, Turn>): (turn: T
     if (!turn.heldUp || left <= 0 || random.next() >= freezeChance(name)) return;
     turn.clean = false;
     evidence.frozen += 1;
+    if (name === 'applications.addPassword') evidence.lateTexts += 1;
     await sleep(random.between(left / 3, left));
   };
 

@@ -2,14 +2,20 @@ import { addSeconds, secondsBetween } from '../../../src/clock.ts';
 import { markOf, type Password } from '../../../src/rotation/facts.ts';
 import { pendingName } from '../../../src/rotation/take-step.ts';
 import type { World } from '../in-memory/world.ts';
-import type { Fault, Scenario } from './scenarios.ts';
+import type { Evidence, Scenario } from './scenarios.ts';
 import { START } from './start-world.ts';
 
 /** What must hold at every moment, and what once it has settled. Each answer is a reason, or undefined where all is well. */
 
+/**
+ * A text that is stored minutes late takes the place of a newer one: the late password is rotated in, and then one more
+ * in place of the lost one.
+ */
+const LATE_TEXT_COSTS = 2;
+
 interface Watched {
   scenario: Scenario;
-  fault: Fault;
+  evidence: Evidence;
   world: World;
   foreign: readonly string[];
   versions: number;
@@ -54,7 +60,7 @@ export function checkAdded(watched: Watched): string | undefined {
   const own = ownPasswords(watched);
   const names = new Set(own.map(({ displayName }) => displayName));
   if (names.size < own.length) return 'R4 two passwords of one attempt';
-  const most = watched.scenario.mostPasswords + watched.fault.morePasswords;
+  const most = watched.scenario.mostPasswords + LATE_TEXT_COSTS * watched.evidence.lateTexts;
   return own.length > most ? `R4 ${own.length} passwords of the broker at one time` : undefined;
 }
 

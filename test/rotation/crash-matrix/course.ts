@@ -40,6 +40,7 @@ export const noEvidence = (): Evidence => ({
   interleaved: 0,
   conflicts: 0,
   frozen: 0,
+  lateTexts: 0,
   lostRecords: 0,
   removedByHand: 0,
 });

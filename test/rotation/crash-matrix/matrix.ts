@@ -93,6 +93,7 @@ function add(sum: Evidence, more: Evidence): void {
   sum.interleaved += more.interleaved;
   sum.conflicts += more.conflicts;
   sum.frozen += more.frozen;
+  sum.lateTexts += more.lateTexts;
   sum.lostRecords += more.lostRecords;
   sum.removedByHand += more.removedByHand;
 }

@@ -48,7 +48,7 @@ export interface Scenario {
   longestLifeSeconds: number;
   /** The application takes no more passwords until the event `room`. */
   full: boolean;
-  /** Passwords of the broker that may exist at one time. */
+  /** Passwords of the broker that may exist at one time, where no rotator freezes with a text in hand. */
   mostPasswords: number;
   /** No new password signs in on trial, so propagation shows nothing. */
   addsNone: boolean;
@@ -69,6 +69,8 @@ export interface Evidence {
   conflicts: number;
   /** Rotators that stood still for minutes in the middle of a look. */
   frozen: number;
+  /** Those of them that held the only copy of a password's text. */
+  lateTexts: number;
   lostRecords: number;
   removedByHand: number;
 }
@@ -87,8 +89,6 @@ export interface Fault {
   secondRotator: boolean;
   /** The rotation's record is deleted at the point. */
   losesRecord: boolean;
-  /** Passwords that the disorder may leave behind until their grace is over, beyond the scenario's own. */
-  morePasswords: number;
   /** Somebody removes the pending password in the portal at the point, and no timer fires for 25 minutes. */
   removesPending: boolean;
   /** All of these must be more than 0 in every scenario: else the fault was never in force. */
@@ -173,7 +173,6 @@ const none: Fault = {
   secondRotator: false,
   losesRecord: false,
   removesPending: false,
-  morePasswords: 0,
   shows: ['crashes'],
 };
 
@@ -187,7 +186,6 @@ export const faults: readonly [Fault, ...Fault[]] = [
     ...none,
     name: 'second rotator',
     secondRotator: true,
-    morePasswords: 2,
     shows: ['crashes', 'interleaved', 'conflicts', 'frozen'],
   },
   { ...none, name: 'lost record', losesRecord: true, shows: ['crashes', 'lostRecords'] },

@@ -7,6 +7,7 @@ import { createRecords } from '../../../../src/azure/rotation-records.ts';
 import { createSignIn } from '../../../../src/azure/sign-in.ts';
 import { createTables } from '../../../../src/azure/tables.ts';
 import { addSeconds } from '../../../../src/clock.ts';
+import { UpstreamError } from '../../../../src/errors.ts';
 import type { Log } from '../../../../src/log.ts';
 import type { RotationPorts } from '../../../../src/rotation/ports.ts';
 import { rotate } from '../../../../src/rotation/rotate.ts';
@@ -74,7 +75,12 @@ for (;;) {
   const from = clock();
   const until = addSeconds(from, ROUND_SECONDS);
   const shared = { ports: watched, limits, budget, clock, newId: randomUUID, log: silent };
-  const { reason } = await rotate(rotation, until, shared);
-  tell({ from: from.toISOString(), reason });
+  try {
+    const { reason } = await rotate(rotation, until, shared);
+    tell({ from: from.toISOString(), reason });
+  } catch (error) {
+    // As the timer's round has it: what could not be read now is looked at again.
+    if (!(error instanceof UpstreamError)) throw error;
+  }
   await delay(LOOK_EVERY_MS);
 }
