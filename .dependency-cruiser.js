@@ -7,6 +7,7 @@
 const rooms = '^src/(callers|grants|issuing|freshness|audit|rotation)/';
 const basics = '^src/(errors|log|clock)[.]ts$';
 const policySchema = '^src/config/policy-schema[.]ts$';
+const policySource = '^src/config/policy-source[.]ts$';
 const crypto = '^(node:)?crypto$';
 const packages = (...names) => `(^|/)node_modules/(${names.join('|')})/`;
 
@@ -27,13 +28,13 @@ export default {
     roomMayImport(
       'rooms-know-no-azure',
       rooms,
-      'The noun rooms hold the rules of the product and know no SDK, no trigger and no setting. Describe what you need as a type (a port) in your room, implement it in src/azure, and join the two in src/main.ts.',
+      'The noun rooms hold the rules of the product and know no SDK, no trigger and no setting. Describe what you need as a type (a port) in your room, implement it in src/azure, and join the two in src/compose.',
       [rooms, basics, policySchema, packages('jose', 'zod', 'lru-cache'), crypto],
     ),
     roomMayImport(
       'functions-only-translate',
       '^src/functions/',
-      'A function reads the request, calls one operation and presents the answer. It gets its operation as an argument from src/main.ts; it never reaches for an SDK, an adapter, a setting or another function.',
+      'A function reads the request, calls one operation and presents the answer. It gets its operation as an argument from src/compose; it never reaches for an SDK, an adapter, a setting or another function.',
       ['^src/http/', rooms, basics, '^src/health[.]ts$', packages('@azure/functions', 'zod')],
     ),
     roomMayImport(
@@ -45,22 +46,29 @@ export default {
     roomMayImport(
       'azure-implements-ports',
       '^src/azure/',
-      'An adapter implements a port of a noun room on an SDK. It sees no request and no setting: src/main.ts hands it the URLs and credentials it needs. @azure/functions is for src/functions.',
+      'An adapter implements a port of a noun room on an SDK. It sees no request and no setting: src/compose hands it the URLs and credentials it needs. @azure/functions is for src/functions.',
       [
         '^src/azure/',
         rooms,
         basics,
         policySchema,
+        policySource,
         packages('@azure/(?!functions/)[^/]+', 'zod'),
         crypto,
         '^(node:)?timers/promises$',
       ],
     ),
     roomMayImport(
+      'oidc-asks-issuers',
+      '^src/oidc/',
+      'src/oidc asks OIDC issuers, which are no part of Azure, for their keys: the one place that opens a connection to a host that a policy names. It uses node:https itself, for its limits, and sees no SDK and no setting.',
+      ['^src/oidc/', '^src/callers/', basics, packages('zod'), '^(node:)?(https?|dns|net)$'],
+    ),
+    roomMayImport(
       'config-depends-on-nothing',
       '^src/config/',
-      'Settings and policy are read before anything else exists, so config imports only zod, yaml, node:crypto and itself.',
-      ['^src/config/', packages('zod', 'yaml'), crypto],
+      'Settings and policy are read before anything else exists, so config imports only zod, yaml, node:crypto, node:net (which knows addresses) and itself.',
+      ['^src/config/', packages('zod', 'yaml'), crypto, '^(node:)?net$'],
     ),
     roomMayImport(
       'basics-depend-on-basics',
@@ -71,8 +79,8 @@ export default {
     roomMayImport(
       'triggers-only-register',
       '^src/triggers[.]ts$',
-      'src/triggers.ts joins functions with the operations that src/main.ts hands it: it builds nothing and decides nothing.',
-      ['^src/functions/', rooms, '^src/http/handler[.]ts$', '^src/health[.]ts$', packages('@azure/functions')],
+      'src/triggers.ts joins functions with the operations that src/compose makes: it builds nothing and decides nothing.',
+      ['^src/functions/', rooms, '^src/http/(oauth-)?handler[.]ts$', '^src/health[.]ts$', packages('@azure/functions')],
     ),
     forbid(
       'every-file-has-a-room',
@@ -81,7 +89,7 @@ export default {
         path: '^src/',
         pathNot: [
           rooms,
-          '^src/(functions|http|azure|config|cli)/',
+          '^src/(functions|http|azure|oidc|config|cli|compose)/',
           '^src/(errors|log|clock|health|main|triggers)[.]ts$',
         ],
       },
@@ -90,14 +98,14 @@ export default {
     forbid(
       'policy-as-types',
       'Outside src/config only the types of the policy are used (import type): parsing happens once, at start.',
-      { path: '^src/', pathNot: ['^src/(config|cli)/', '^src/main[.]ts$'] },
+      { path: '^src/', pathNot: ['^src/(config|cli|compose)/', '^src/main[.]ts$'] },
       { path: '^src/config/', dependencyTypesNot: ['type-only'] },
     ),
     forbid(
       'only-main-composes',
-      'Adapters and settings are joined in src/main.ts (and, for the terminal, in src/cli) and nowhere else: take what you need as an argument.',
-      { path: '^(src|sandbox)/', pathNot: ['^src/(azure|config|cli)/', '^src/main[.]ts$'] },
-      { path: ['^src/azure/', '^src/config/settings[.]ts$'] },
+      'Adapters and settings are joined in src/main.ts and src/compose (and, for the terminal, in src/cli) and nowhere else: take what you need as an argument.',
+      { path: '^(src|sandbox)/', pathNot: ['^src/(azure|oidc|config|cli|compose)/', '^src/main[.]ts$'] },
+      { path: ['^src/(azure|oidc)/', '^src/config/settings[.]ts$'] },
     ),
     roomMayImport(
       'cli-calls-operations',
@@ -111,6 +119,24 @@ export default {
         '^(node:)?(crypto|fs/promises|path|process|readline/promises|readline|fs|tls|url|util|timers/promises|stream)$',
       ],
     ),
+    roomMayImport(
+      'compose-joins',
+      '^src/compose/',
+      'src/compose joins settings, policy, adapters and rooms for src/main.ts: it decides nothing and calls no SDK, so it imports no package and no function. What has a rule in it belongs to a room; what talks to Azure belongs to src/azure.',
+      [
+        '^src/(compose|config|azure|oidc)/',
+        rooms,
+        basics,
+        '^src/(health|triggers)[.]ts$',
+        '^(node:)?(crypto|fs/promises|path)$',
+      ],
+    ),
+    forbid(
+      'only-main-begins',
+      'src/compose is put to work by src/main.ts alone; everything else gets what it needs as an argument.',
+      { path: '^src/', pathNot: ['^src/compose/', '^src/main[.]ts$'] },
+      { path: '^src/compose/' },
+    ),
     forbid(
       'cli-is-a-leaf',
       'src/cli is for the terminal: the app needs nothing of it.',
@@ -123,11 +149,23 @@ export default {
       {},
       { path: '^src/main[.]ts$' },
     ),
+    roomMayImport(
+      'client-stands-alone',
+      '^client/',
+      'client is what users of the broker install: it shares nothing with the broker but the wire.',
+      ['^client/', packages('@azure/core-auth')],
+    ),
+    forbid(
+      'client-needs-no-package',
+      'client is published as plain files: of @azure/core-auth it uses the types alone (import type).',
+      { path: '^client/' },
+      { path: 'node_modules', dependencyTypesNot: ['type-only'] },
+    ),
     forbid(
       'src-stands-alone',
       'The product knows neither its sandbox nor its tests nor its tools: only settings differ between laptop and cloud.',
       { path: '^src/' },
-      { path: '^(sandbox|test|tools|bench)/' },
+      { path: '^(client|sandbox|test|tools|bench)/' },
     ),
     forbid(
       'sandbox-is-a-witness',

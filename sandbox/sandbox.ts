@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { brokerSettingsFor, type SandboxEndpoints } from './broker-settings.ts';
 import { ensureEntraKeys } from './entra/keys.ts';
+import { ensureOidcKeys } from './oidc/keys.ts';
 import { IDENTITY_HEADER } from './seed.ts';
 import type { SandboxSettings } from './settings.ts';
 import { type Stoppable, startServices } from './start-services.ts';
@@ -45,12 +46,13 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const identityHeader = IDENTITY_HEADER;
   const random = systemRandom;
   const now = clock();
-  const [{ caCertificate, tls }, keys] = await Promise.all([
+  const [{ caCertificate, tls }, keys, oidcKeys] = await Promise.all([
     ensureCertificates(folder, now),
     ensureEntraKeys(folder, now),
+    ensureOidcKeys(folder),
   ]);
   const azure = createPretendAzure(clock, random);
-  const context = { azure, keys, identityHeader, tls, folder, settings, firstPort, clock, random };
+  const context = { azure, keys, oidcKeys, identityHeader, tls, folder, settings, firstPort, clock, random };
   const started: Stoppable[] = [];
   const stop = async () => {
     await Promise.all(started.splice(0).map((one) => one.stop()));

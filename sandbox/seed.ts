@@ -4,6 +4,8 @@
  */
 
 export const TENANT_ID = '11111111-1111-4111-8111-111111111111';
+/** A second tenant, of another company: its callers use the broker too, nothing else of it is here. */
+export const PARTNER_TENANT_ID = '33333333-3333-4333-8333-333333333333';
 export const SUBSCRIPTION_ID = '00000000-0000-4000-8000-00000000000a';
 export const RESOURCE_GROUP = 'ml-platform';
 export const REGION = 'westeurope';
@@ -16,6 +18,8 @@ export const BROKER_API = {
   appId: 'b0000000-0000-4000-8000-000000000001',
   /** Audience of v1 tokens; v2 tokens name the appId. */
   identifierUri: 'api://b0000000-0000-4000-8000-000000000001',
+  /** What workloads of other issuers ask for. */
+  workloadAudience: 'aml-token-broker',
 } as const;
 
 export interface ManagedIdentitySeed {
@@ -69,11 +73,21 @@ export const FRAUD_SCORER_IDENTITY: ManagedIdentitySeed = {
   graphRoles: [],
 };
 
+/** Its tokens prove applications to Entra in place of secrets; it has no role of its own anywhere. */
+export const FEDERATION_IDENTITY: ManagedIdentitySeed = {
+  name: 'federation',
+  resourceId: userAssignedId('federation'),
+  clientId: 'c0000000-0000-4000-8000-000000000004',
+  oid: 'c0000000-0000-4000-8000-0000000000f4',
+  graphRoles: [],
+};
+
 export const MANAGED_IDENTITIES = [
   BROKER_IDENTITY,
   READER_IDENTITY,
   DEV_RUNNER_IDENTITY,
   FRAUD_SCORER_IDENTITY,
+  FEDERATION_IDENTITY,
 ] as const;
 
 /** The application whose password the broker uses and rotates; ARM: reads and endpoint actions of workspace prod. */
@@ -87,6 +101,17 @@ export const TRAINER = {
   /** Name of the Key Vault secret that holds its password; also of the rotation in the sandbox's policy. */
   secretName: 'trainer-password',
 } as const;
+
+/** An application without a secret, which trusts the identity `federation`; ARM: all of workspace prod. */
+export const DEPLOYER = {
+  displayName: 'deployer',
+  appId: 'd0000000-0000-4000-8000-000000000002',
+  objectId: 'd0000000-0000-4000-8000-0000000000a2',
+  servicePrincipalId: 'd0000000-0000-4000-8000-0000000000f2',
+} as const;
+
+/** Audience of the assertions that federated credentials accept in the public cloud. */
+export const TOKEN_EXCHANGE_AUDIENCE = 'api://AzureADTokenExchange';
 
 /**
  * The seeded password and secret look as a rotating broker leaves them, so that nothing is due right after the start:
@@ -102,8 +127,14 @@ export const TRAINER_ROTATION = {
 export const DEFAULT_CALLER = {
   appId: 'e0000000-0000-4000-8000-000000000001',
   oid: 'e0000000-0000-4000-8000-0000000000f1',
-  /** The person in whose name the same application asks when `class` is `user`. */
+  /** The person in whose name the same application asks when `class` is `user`; ARM: reads workspace prod. */
   userOid: 'e0000000-0000-4000-8000-0000000000f2',
+} as const;
+
+/** Subjects of the workloads that the sandbox's policy grants something: a GitHub Actions job, a service account. */
+export const DEFAULT_WORKLOADS = {
+  github: 'repo:contoso/fraud:ref:refs/heads/main',
+  kubernetes: 'system:serviceaccount:fraud:scorer',
 } as const;
 
 /** Key Vault secret with the key of the broker's token cache (32 random bytes, base64url). */
@@ -118,6 +149,22 @@ export interface WorkspaceSeed {
   workspaceName: string;
   endpoints: readonly { name: string; authMode: AuthMode }[];
 }
+
+export interface WebServiceSeed {
+  name: string;
+  computeType: 'AKS' | 'ACI';
+  /** Key authentication; on AKS not together with tokens. */
+  authEnabled: boolean;
+  /** Token authentication; AKS only. */
+  aadAuthEnabled: boolean;
+}
+
+/** Services of SDK v1 in workspace prod. No policy of the sandbox names them. */
+export const WEB_SERVICES: readonly WebServiceSeed[] = [
+  { name: 'churn-v1', computeType: 'AKS', authEnabled: false, aadAuthEnabled: true },
+  { name: 'pricing-v1', computeType: 'AKS', authEnabled: true, aadAuthEnabled: false },
+  { name: 'demo-v1', computeType: 'ACI', authEnabled: false, aadAuthEnabled: false },
+];
 
 export const WORKSPACES: readonly WorkspaceSeed[] = [
   {

@@ -14,6 +14,8 @@ export interface SandboxSettings {
   /** Until the last Entra replica, and Graph's reads, know a change. */
   propagationSeconds: number;
   proofSpreadSeconds: number;
+  /** True: the policy is also in a blob, where its owner changes it by the control interface. */
+  policyBlob: boolean;
   /** 6-field NCRONTAB. */
   refreshSchedule: string;
   rotateSchedule: string;
@@ -50,6 +52,7 @@ const environmentSchema = z
     SANDBOX_ACCESS_TOKEN_SECONDS: wholeNumber(3600, 1, DAY_SECONDS),
     SANDBOX_PROPAGATION_SECONDS: wholeNumber(5, 0, 3600),
     PROOF_SPREAD_SECONDS: wholeNumber(6, 0, 3600),
+    SANDBOX_POLICY_BLOB: z.enum(['on', 'off'], 'must be on or off').default('off'),
     REFRESH_SCHEDULE: schedule('*/5 * * * * *'),
     ROTATE_SCHEDULE: schedule('*/2 * * * * *'),
   })
@@ -85,6 +88,7 @@ export function readSandboxSettings(environment: Record<string, string | undefin
     accessTokenSeconds: env.SANDBOX_ACCESS_TOKEN_SECONDS,
     propagationSeconds: env.SANDBOX_PROPAGATION_SECONDS,
     proofSpreadSeconds: env.PROOF_SPREAD_SECONDS,
+    policyBlob: env.SANDBOX_POLICY_BLOB === 'on',
     refreshSchedule: env.REFRESH_SCHEDULE,
     rotateSchedule: env.ROTATE_SCHEDULE,
   };

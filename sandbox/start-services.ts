@@ -2,6 +2,7 @@ import { createArm } from './arm/arm.ts';
 import { faultBody as armFaultBody } from './arm/arm-errors.ts';
 import { createEndpointOperations } from './arm/endpoint-operations.ts';
 import { resourceGroupId } from './arm/resource-ids.ts';
+import { type PolicyOperations, startPolicyBlob } from './blobs/start-policy-blob.ts';
 import type { SandboxEndpoints } from './broker-settings.ts';
 import { startControl } from './control/start-control.ts';
 import { createEntra } from './entra/create-entra.ts';
@@ -14,6 +15,8 @@ import { createKeyVault } from './key-vault/key-vault.ts';
 import { createSecretOperations } from './key-vault/secret-operations.ts';
 import { faultBody as keyVaultFaultBody } from './key-vault/vault-answers.ts';
 import { createManagedIdentity, managedIdentityFaultBody } from './managed-identity/create-managed-identity.ts';
+import { createModelManagement, MODEL_MANAGEMENT_PREFIX } from './model-management/model-management.ts';
+import type { OidcKeys } from './oidc/keys.ts';
 import { createScoring, faultBody as scoringFaultBody } from './scoring/scoring.ts';
 import { BROKER_IDENTITY, REGION, TENANT_ID } from './seed.ts';
 import type { SandboxSettings } from './settings.ts';
@@ -26,6 +29,7 @@ import { startTables } from './tables/start-tables.ts';
 export interface ServicesContext {
   azure: PretendAzure;
   keys: EntraKeys;
+  oidcKeys: OidcKeys;
   identityHeader: string;
   tls: { cert: string; key: string };
   folder: string;
@@ -64,18 +68,34 @@ const PORT_OFFSETS = {
 export async function startServices(context: ServicesContext, started: Stoppable[]): Promise<SandboxEndpoints> {
   // Azurite is a process of its own and takes the longest: it starts while the others do. Both are waited for, also when one
   // fails, so that nothing starts after the caller has stopped what runs.
-  const [storage, services] = await Promise.allSettled([startStorage(context, started), startAzure(context, started)]);
+  const policy = context.settings.policyBlob ? await startPolicy(context, started) : undefined;
+  const [storage, services] = await Promise.allSettled([
+    startStorage(context, started),
+    startAzure(context, policy, started),
+  ]);
   if (storage.status === 'rejected') throw storage.reason;
   if (services.status === 'rejected') throw services.reason;
-  return { ...services.value, ...storage.value };
+  return { ...services.value, ...storage.value, ...(policy === undefined ? {} : { policyBlob: policy.url }) };
 }
 
-async function startAzure(context: ServicesContext, started: Stoppable[]): Promise<Omit<SandboxEndpoints, Storage>> {
+async function startPolicy(context: ServicesContext, started: Stoppable[]) {
+  const { azure, keys, folder, tls, clock, random } = context;
+  const { calls, faults } = azure;
+  const policy = await startPolicyBlob({ folder, tls, entra: keys, calls, faults, clock, random });
+  started.push(policy);
+  return policy;
+}
+
+async function startAzure(
+  context: ServicesContext,
+  policy: PolicyOperations | undefined,
+  started: Stoppable[],
+): Promise<Omit<SandboxEndpoints, Storage>> {
   const { azure, keys, settings, clock, random } = context;
   const { accessTokenSeconds, propagationSeconds } = settings;
   const common = { clock, random, keys, directory: azure.directory, accessTokenSeconds, propagationSeconds };
   let ownUrl = '';
-  const entraHandler = createEntra({ ...common, baseUrl: () => ownUrl });
+  const entraHandler = createEntra({ ...common, oidcKeys: context.oidcKeys, baseUrl: () => ownUrl });
   const entra = await start('entra', entraHandler, entraFaultBody(common), context, started);
   ownUrl = entra;
 
@@ -84,15 +104,15 @@ async function startAzure(context: ServicesContext, started: Stoppable[]): Promi
   const managedIdentity = await start('managedIdentity', identityHandler, identityFault, context, started);
   const keyVault = await start('keyVault', makeKeyVault(context, entra), keyVaultFaultBody, context, started);
   const graph = await start('graph', createGraph(common), graphFaultBody(common), context, started);
-  const scorer = createScoring({ store: azure.endpoints, entra: keys, clock, random });
+  const scorer = createScoring({ store: azure.endpoints, services: azure.webServices, entra: keys, clock, random });
   const scoring = await start('scoring', scorer, scoringFaultBody, context, started);
   const arm = await start('arm', makeArm(context, entra, scoring), armFaultBody, context, started);
-  const control = await startControlService(context, started);
+  const control = await startControlService(context, policy, started);
   return { entra, managedIdentity, keyVault, arm, graph, scoring, control };
 }
 
 async function start(
-  name: Exclude<ServiceName, Storage>,
+  name: Exclude<ServiceName, Storage | 'blobs'>,
   handler: Handler,
   faultBody: FaultBody,
   context: ServicesContext,
@@ -124,7 +144,7 @@ function makeArm(
   entraUrl: string,
   scoringUrl: string,
 ): Handler {
-  return createArm({
+  const arm = createArm({
     store: azure.endpoints,
     entra: keys,
     entraUrl,
@@ -134,6 +154,17 @@ function makeArm(
     clock,
     random,
   });
+  // In Azure it has a host for each region; here it is ARM's.
+  const modelManagement = createModelManagement({
+    store: azure.webServices,
+    entra: keys,
+    scoringUrl,
+    tokenSeconds: settings.endpointTokenSeconds,
+    refreshAfterSeconds: settings.endpointRefreshAfterSeconds,
+    clock,
+    random,
+  });
+  return (exchange) => (exchange.path.startsWith(MODEL_MANAGEMENT_PREFIX) ? modelManagement : arm)(exchange);
 }
 
 async function startStorage(context: ServicesContext, started: Stoppable[]): Promise<Pick<SandboxEndpoints, Storage>> {
@@ -156,11 +187,16 @@ async function startStorage(context: ServicesContext, started: Stoppable[]): Pro
   return { tables: storage.tables, audit: storage.audit };
 }
 
-async function startControlService(context: ServicesContext, started: Stoppable[]): Promise<string> {
-  const { azure, keys, settings, clock, random } = context;
+async function startControlService(
+  context: ServicesContext,
+  policy: PolicyOperations | undefined,
+  started: Stoppable[],
+): Promise<string> {
+  const { azure, keys, oidcKeys, settings, clock, random } = context;
   const control = await startControl({
     port: portOf('control', context),
     keys,
+    oidcKeys,
     random,
     clock,
     accessTokenSeconds: settings.accessTokenSeconds,
@@ -168,6 +204,7 @@ async function startControlService(context: ServicesContext, started: Stoppable[
     faults: azure.faults,
     applications: createApplicationOperations(azure.directory, clock, random),
     secrets: createSecretOperations(azure.secrets),
+    policy,
     endpoints: createEndpointOperations(azure.endpoints, clock),
   });
   started.push(control);

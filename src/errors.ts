@@ -119,6 +119,8 @@ export interface BrokerErrorOptions {
   reason?: string;
   /** Seconds until another try makes sense. */
   retryAfterSeconds?: number;
+  /** Of `step_up_required`: what Entra wants of the next sign-in, as its JSON text. */
+  claims?: string | undefined;
   /** Further members of the problem body, such as the seconds available. */
   members?: Readonly<Record<string, string | number>>;
   cause?: unknown;
@@ -130,6 +132,7 @@ export class BrokerError extends Error {
   readonly detail: string;
   readonly reason: string | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly claims: string | undefined;
   readonly members: Readonly<Record<string, string | number>>;
 
   constructor(code: ErrorCode, options: BrokerErrorOptions = {}) {
@@ -139,6 +142,7 @@ export class BrokerError extends Error {
     this.detail = options.detail ?? problems[code].help;
     this.reason = options.reason;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.claims = options.claims;
     this.members = options.members ?? {};
   }
 
@@ -152,6 +156,8 @@ export class BrokerError extends Error {
  * - `not_found`: the thing does not exist;
  * - `forbidden`: our identity may not do this (or the thing is disabled);
  * - `credential_refused`: Entra or the managed-identity endpoint refused our own credential;
+ * - `step_up_required`: Entra wants a stronger sign-in of the user in whose name was asked;
+ * - `user_refused`: Entra does not take the user's token any more, in whose name was asked;
  * - `throttled`: too many requests; - `unavailable`: no answer, or a 5xx;
  * - `conflict`: it changed or exists already; - `unexpected`: an answer that does not follow the contract.
  */
@@ -159,6 +165,8 @@ export type UpstreamKind =
   | 'not_found'
   | 'forbidden'
   | 'credential_refused'
+  | 'step_up_required'
+  | 'user_refused'
   | 'throttled'
   | 'unavailable'
   | 'conflict'
@@ -172,6 +180,8 @@ export interface UpstreamErrorOptions {
   /** The service's own code, for example `SecretDisabled` or `AADSTS7000215`; never its message. */
   upstreamCode?: string | undefined;
   retryAfterSeconds?: number | undefined;
+  /** Of `step_up_required`: what Entra wants of the next sign-in, as its JSON text. */
+  claims?: string | undefined;
   cause?: unknown;
 }
 
@@ -182,6 +192,7 @@ export class UpstreamError extends Error {
   readonly status: number | undefined;
   readonly upstreamCode: string | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly claims: string | undefined;
 
   constructor(options: UpstreamErrorOptions) {
     const facts = [options.status, options.upstreamCode].filter((fact) => fact !== undefined).join(' ');
@@ -192,6 +203,7 @@ export class UpstreamError extends Error {
     this.status = options.status;
     this.upstreamCode = options.upstreamCode;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.claims = options.claims;
   }
 
   /** True where Azure could not be asked at all: what we hold may still serve. */
@@ -207,6 +219,8 @@ const codeOf = {
   not_found: 'unexpected_upstream_answer',
   forbidden: 'identity_not_ready',
   credential_refused: 'identity_not_ready',
+  step_up_required: 'step_up_required',
+  user_refused: 'invalid_token',
   throttled: 'upstream_throttled',
   unavailable: 'upstream_unavailable',
   conflict: 'unexpected_upstream_answer',
@@ -223,6 +237,7 @@ export function toBrokerError(thrown: unknown): BrokerError {
   const code = codeOf[thrown.kind];
   return new BrokerError(code, {
     reason: thrown.message,
+    claims: thrown.claims,
     cause: thrown,
     ...(problems[code].status === 503
       ? { retryAfterSeconds: thrown.retryAfterSeconds ?? DEFAULT_RETRY_AFTER_SECONDS }

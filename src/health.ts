@@ -1,8 +1,9 @@
 import { type Clock, secondsBetween } from './clock.ts';
-import { UpstreamError } from './errors.ts';
+import { UpstreamError, type UpstreamKind } from './errors.ts';
 
 /** Parts of the broker whose state readiness tells. Names only: nothing here helps an attacker. */
 export const parts = [
+  'policy',
   'callerKeys',
   'auditStore',
   'tokenStore',
@@ -32,21 +33,26 @@ export interface Health {
   report: Report;
   /** The last known state of every part. The first call waits for the first trial of each. */
   readiness(): Promise<Readiness>;
+  /** Forgets the members of a part, of which some may be gone, and tries it again; until then it reads as it did. */
+  renew(part: Part): void;
 }
+
+/** One for each part, which tries it once. */
+export type Probes = Readonly<Record<Part, () => Promise<unknown>>>;
 
 export interface HealthOptions {
   /** Tries a part once. Whoever is used reports; a probe that throws counts as a failure of the part. */
-  probes: Readonly<Record<Part, () => Promise<unknown>>>;
+  probes: Probes;
   clock: Clock;
 }
 
 /** A failing part that nobody uses is tried again at most this often, when readiness is asked. */
 const TRY_AGAIN_SECONDS = 10;
 
-/**
- * Reports how each use of a part ended. "There is no such thing" and "it changed meanwhile" are answers of a part that
- * works.
- */
+/** Failures that say nothing against the part: it works, and this is its answer about one thing or one user. */
+const answers: readonly UpstreamKind[] = ['not_found', 'conflict', 'step_up_required', 'user_refused'];
+
+/** Reports how each use of a part ended. */
 export function watch(report: Report, part: Part, member?: string) {
   return async <T>(use: () => Promise<T>): Promise<T> => {
     try {
@@ -54,7 +60,7 @@ export function watch(report: Report, part: Part, member?: string) {
       report(part, 'ok', member);
       return result;
     } catch (error) {
-      const answered = error instanceof UpstreamError && (error.kind === 'not_found' || error.kind === 'conflict');
+      const answered = error instanceof UpstreamError && answers.includes(error.kind);
       report(part, answered ? 'ok' : 'down', member);
       throw error;
     }
@@ -96,6 +102,12 @@ export function createHealth({ probes, clock }: HealthOptions): Health {
 
   return {
     report,
+    renew(part) {
+      const state = membersOf(part).every((one) => one === 'ok') ? 'ok' : 'degraded';
+      states.set(part, new Map([[UNTRIED, state]]));
+      // Before the first trial there is nothing to repeat.
+      if (firstTrial !== undefined) void attempt(part);
+    },
     async readiness() {
       firstTrial ??= Promise.all(parts.map(attempt));
       await firstTrial;
@@ -104,6 +116,7 @@ export function createHealth({ probes, clock }: HealthOptions): Health {
       return {
         ready: needed.every((part) => membersOf(part).some((state) => state !== 'down')),
         parts: {
+          policy: told('policy'),
           callerKeys: told('callerKeys'),
           auditStore: told('auditStore'),
           tokenStore: told('tokenStore'),

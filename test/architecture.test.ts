@@ -8,7 +8,7 @@ import * as z from 'zod';
 /** The rules of .dependency-cruiser.js hold, the tool behind them sees TypeScript, and it fails when it should. */
 
 const root = path.resolve(import.meta.dirname, '..');
-const folders = ['src', 'sandbox', 'test', 'tools'];
+const folders = ['client', 'src', 'sandbox', 'test', 'tools'];
 
 const resultSchema = z.object({
   summary: z.object({
@@ -38,7 +38,7 @@ async function cruise(folder: string) {
 /** Files that a test adds to a copy of the tree: path → text. */
 async function copyWith(planted: Readonly<Record<string, string>>): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'architecture-'));
-  for (const name of ['src', 'sandbox', 'tools', 'test', 'package.json', 'tsconfig.json', '.dependency-cruiser.js']) {
+  for (const name of [...folders, 'package.json', 'tsconfig.json', '.dependency-cruiser.js']) {
     await cp(path.join(root, name), path.join(folder, name), { recursive: true });
   }
   await symlink(path.join(root, 'node_modules'), path.join(folder, 'node_modules'));
@@ -100,8 +100,15 @@ describe('the boundaries', () => {
       ['src/azure/planted-14.ts', "import '../http/problem.ts';", 'azure-implements-ports'],
       ['src/azure/planted-15.ts', "import '@azure/functions';", 'azure-implements-ports'],
       ['src/azure/planted-16.ts', "import '../config/settings.ts';", 'azure-implements-ports'],
+      ['src/compose/planted-32.ts', "import '@azure/identity';", 'compose-joins'],
+      ['src/compose/planted-33.ts', "import '../functions/explain.ts';", 'compose-joins'],
+      ['src/grants/planted-34.ts', "import '../compose/kept.ts';", 'only-main-begins'],
       ['src/config/planted-17.ts', "import '../errors.ts';", 'config-depends-on-nothing'],
       ['src/planted-18.ts', "import './errors.ts';", 'every-file-has-a-room'],
+      ['src/oidc/planted-32.ts', "import '@azure/core-rest-pipeline';", 'oidc-asks-issuers'],
+      ['src/oidc/planted-33.ts', "import type { Settings } from '../config/settings.ts';", 'oidc-asks-issuers'],
+      ['src/callers/planted-34.ts', "import '../oidc/get-json.ts';", 'rooms-know-no-azure'],
+      ['src/azure/planted-35.ts', "import 'node:https';", 'azure-implements-ports'],
       ['src/grants/planted-19.ts', "import '../main.ts';", 'nobody-imports-main'],
       ['src/grants/planted-20.ts', "import '../../sandbox/seed.ts';", 'src-stands-alone'],
       ['src/grants/planted-21.ts', "import '../../test/architecture.test.ts';", 'src-stands-alone'],
@@ -118,6 +125,14 @@ describe('the boundaries', () => {
       ['sandbox/tour/planted-29.ts', "import '../../tools/build.ts';", 'only-start-builds'],
       ['tools/planted-30.ts', "import '../test/architecture.test.ts';", 'tests-are-leaves'],
       ['test/planted-31.ts', "import '../src/main.ts';", 'nobody-imports-main'],
+      ['client/planted-36.ts', "import type { Clock } from '../src/clock.ts';", 'client-stands-alone'],
+      ['client/planted-37.ts', "import '@azure/identity';", 'client-stands-alone'],
+      [
+        'client/planted-38.ts',
+        "import { isTokenCredential } from '@azure/core-auth';\nisTokenCredential;",
+        'client-needs-no-package',
+      ],
+      ['src/callers/planted-39.ts', "import '../../client/broker-credential.ts';", 'src-stands-alone'],
     ];
     let folder = '';
     let found: Awaited<ReturnType<typeof cruise>> | undefined;
@@ -202,8 +217,9 @@ describe('the product', () => {
     expect(filesWith(await readSources('src'), /sandbox|azurite/i)).toEqual([]);
   });
 
-  it('writes to the console only in src/main.ts, by way of its log, and in src/cli/rotate.ts, which is for the terminal', async () => {
+  it('writes to the console only in src/main.ts, by way of its log, and in the two commands of src/cli, which are for the terminal', async () => {
     expect(filesWith(await readSources('src'), /\bconsole\.|process\.std(out|err)/)).toEqual([
+      'src/cli/policy.ts',
       'src/cli/rotate.ts',
       'src/main.ts',
     ]);

@@ -6,6 +6,7 @@ import { createMovableClock } from './support/clock.ts';
 import { createDeferred, rejectionOf, settle } from './support/ports.ts';
 
 const allOk = {
+  policy: 'ok',
   callerKeys: 'ok',
   auditStore: 'ok',
   tokenStore: 'ok',
@@ -26,6 +27,7 @@ function setUp() {
     if (failing.has(part)) throw new Error('no');
   };
   const probes: Record<Part, () => Promise<unknown>> = {
+    policy: probe('policy'),
     callerKeys: probe('callerKeys'),
     auditStore: probe('auditStore'),
     tokenStore: probe('tokenStore'),
@@ -63,7 +65,7 @@ describe('readiness', () => {
     expect(tried.sort()).toEqual(Object.keys(allOk).sort());
   });
 
-  it.each<Part>(['tokenStore', 'tokenCacheKey', 'keyVault', 'identities', 'machineLearning'])(
+  it.each<Part>(['policy', 'tokenStore', 'tokenCacheKey', 'keyVault', 'identities', 'machineLearning'])(
     'is true without %s, which reads degraded',
     async (part) => {
       const { health, failing } = setUp();
@@ -85,7 +87,7 @@ describe('readiness', () => {
     expect(await health.readiness()).toMatchObject({ ready: false, parts: { auditStore: 'degraded' } });
     health.report('auditStore', 'ok');
     expect(await health.readiness()).toEqual({ ready: true, parts: allOk });
-    expect(tried).toHaveLength(7);
+    expect(tried).toHaveLength(8);
   });
 
   it('counts a probe that throws before anybody reports as a failure of the part', async () => {
@@ -145,7 +147,7 @@ describe('a part that fails and that nobody uses', () => {
     time.advance(3600);
     await health.readiness();
     await settle();
-    expect(tried).toHaveLength(8);
+    expect(tried).toHaveLength(9);
   });
 });
 
@@ -243,5 +245,39 @@ describe('watch', () => {
     expect(await rejectionOf(watched(() => Promise.reject(bug)))).toBe(bug);
     expect(await rejectionOf(watched(broken))).toBe(bug);
     expect(reports.map(([, state]) => state)).toEqual(['down', 'down']);
+  });
+});
+
+describe('a part whose members changed', () => {
+  it('forgets those that are gone: what failed for one of them is no failure any more', async () => {
+    const { health } = setUp();
+    await health.readiness();
+    health.report('identities', 'down', 'an-identity-that-left');
+    expect((await health.readiness()).parts.identities).toBe('degraded');
+    health.renew('identities');
+    await settle();
+    expect((await health.readiness()).parts.identities).toBe('ok');
+  });
+
+  it('reads as it did until it has been tried again, and a needed one does not make the broker unready', async () => {
+    const { health, probes } = setUp();
+    await health.readiness();
+    const gate = createDeferred();
+    probes.callerKeys = () => gate.promise;
+    health.renew('callerKeys');
+    expect(await health.readiness()).toEqual({ ready: true, parts: allOk });
+    health.report('callerKeys', 'down', 'a-tenant');
+    health.renew('callerKeys');
+    expect(await health.readiness()).toEqual({ ready: true, parts: { ...allOk, callerKeys: 'degraded' } });
+    gate.resolve();
+    await settle();
+    expect(await health.readiness()).toEqual({ ready: true, parts: allOk });
+  });
+
+  it('is not tried before the first question', async () => {
+    const { health, tried } = setUp();
+    health.renew('identities');
+    await settle();
+    expect(tried).toEqual([]);
   });
 });

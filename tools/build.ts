@@ -2,6 +2,7 @@ import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build as bundle, stop } from 'esbuild';
+import { buildClient } from './build-client.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
 
@@ -53,4 +54,4 @@ async function removeStale(current: ReadonlySet<string>): Promise<void> {
   await Promise.all(stale.filter((file) => !file.endsWith('.new')).map((file) => rm(file, { force: true })));
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await build();
+if (process.argv[1] === fileURLToPath(import.meta.url)) await Promise.all([build(), buildClient()]);

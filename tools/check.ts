@@ -28,7 +28,7 @@ const steps: readonly Step[] = [
   {
     name: 'boundaries',
     command: 'depcruise',
-    args: ['--output-type', 'err-long', 'src', 'sandbox', 'test', 'tools', 'bench'],
+    args: ['--output-type', 'err-long', 'client', 'src', 'sandbox', 'test', 'tools', 'bench'],
     doubt: doubtBoundaries,
   },
   { name: 'dead code', command: 'knip', args: ['--no-progress'] },

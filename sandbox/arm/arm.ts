@@ -9,6 +9,7 @@ import { answerPoll } from './answer-poll.ts';
 import type { ArmContext } from './arm-context.ts';
 import { gatewayError } from './arm-errors.ts';
 import { type ArmRoute, actions, readArmRoute } from './arm-route.ts';
+import { cloudMetadata, isCloudMetadata } from './cloud-metadata.ts';
 import type { EndpointStore } from './endpoint-store.ts';
 import { createEndpointTokenSigner } from './endpoint-token.ts';
 import { resourceGroupIdOf } from './resource-ids.ts';
@@ -52,6 +53,10 @@ export function createArm(options: ArmOptions): Handler {
   const throttle = createThrottle(clock);
   const signer = createEndpointTokenSigner();
   return async (exchange) => {
+    if (isCloudMetadata(exchange)) {
+      const metadata = cloudMetadata(`https://${exchange.headers.host}`, options.entraUrl);
+      return withArmHeaders(checkApiVersion(exchange) ?? metadata, { clock, random });
+    }
     const authorization = exchange.headers.authorization;
     const reading = await readServiceToken(authorization, audiences, entra, clock());
     if (!reading.ok) return withArmHeaders(unauthorized(options, authorization, reading.reason), { clock, random });

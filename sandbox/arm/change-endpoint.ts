@@ -15,7 +15,9 @@ export function createEndpoint(workspace: Workspace, name: string, context: ArmC
       `The endpoint name ${name} is not valid: 3 to 32 letters, digits and hyphens, a letter first.`,
     );
   }
-  const endpoint = context.store.add(workspace, name, readEndpoint(context.exchange.body));
+  const settings = readEndpoint(context.exchange.body);
+  refuseModeOnKubernetes(settings);
+  const endpoint = context.store.add(workspace, name, settings);
   endpoint.isServing = false;
   const operation = start(endpoint, 'create', 'Creating', context, () => {
     endpoint.isServing = true;
@@ -23,10 +25,18 @@ export function createEndpoint(workspace: Workspace, name: string, context: ArmC
   return created(201, endpoint, operation, context);
 }
 
+/** Entra tokens open managed endpoints only. */
+function refuseModeOnKubernetes({ authMode, compute }: Pick<EndpointSettings, 'authMode' | 'compute'>): void {
+  if (compute !== null && authMode === 'AADToken') {
+    throw new BadEndpointBody('The auth mode AADToken is not supported for Kubernetes online endpoints.');
+  }
+}
+
 /** PUT or PATCH of an endpoint that exists: the change counts when the operation is complete. */
 export function changeEndpoint(endpoint: Endpoint, context: ArmContext): Answer {
   const { method, body } = context.exchange;
   const change: Partial<EndpointSettings> = method === 'PUT' ? readEndpoint(body) : readEndpointPatch(body);
+  refuseModeOnKubernetes({ ...endpoint, ...change });
   const operation = start(endpoint, 'update', 'Updating', context, () => {
     Object.assign(endpoint, change);
   });

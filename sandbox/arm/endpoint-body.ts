@@ -9,6 +9,7 @@ const texts = z.record(z.string(), z.string());
 const percentages = z.record(z.string(), z.int().min(0).max(100));
 const properties = z.object({
   authMode: authModeSchema,
+  compute: z.string().min(1).nullish(),
   description: z.string().nullish(),
   traffic: percentages.nullish(),
   mirrorTraffic: percentages.nullish(),
@@ -23,6 +24,7 @@ export function readEndpoint(body: Buffer): EndpointSettings {
   const { tags, properties: given } = parse(putBody, body);
   return {
     authMode: given.authMode,
+    compute: given.compute ?? null,
     description: given.description ?? null,
     traffic: given.traffic ?? {},
     mirrorTraffic: given.mirrorTraffic ?? {},

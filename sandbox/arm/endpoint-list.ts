@@ -46,7 +46,7 @@ function passes(endpoint: Endpoint, query: URLSearchParams): boolean {
   const computeType = query.get('computeType');
   return (
     (name === null || endpoint.name.toLowerCase() === name.toLowerCase()) &&
-    (computeType === null || computeType === 'Managed') &&
+    (computeType === null || computeType === (endpoint.compute === null ? 'Managed' : 'Kubernetes')) &&
     hasAll(endpoint.tags, query.get('tags')) &&
     hasAll(endpoint.properties, query.get('properties'))
   );

@@ -56,12 +56,15 @@ export function createEndpointOperations(store: EndpointStore, clock: () => Date
     recreateEndpoint(name) {
       const old = deleted.get(keyOf(name)) ?? existing(name);
       deleted.delete(keyOf(name));
-      const { authMode, description, traffic, mirrorTraffic, properties, tags } = old;
+      const { authMode, compute, description, traffic, mirrorTraffic, properties, tags } = old;
       store.remove(old);
-      store.add(old.workspace, old.name, { authMode, description, traffic, mirrorTraffic, properties, tags });
+      store.add(old.workspace, old.name, { authMode, compute, description, traffic, mirrorTraffic, properties, tags });
     },
     setAuthMode({ authMode, ...name }) {
       const endpoint = existing(name);
+      if (endpoint.compute !== null && authMode === 'AADToken') {
+        throw new Error('A Kubernetes endpoint does not know the auth mode AADToken: choose AMLToken or Key.');
+      }
       endpoint.authMode = authMode;
       endpoint.modified = clock();
     },

@@ -25,6 +25,8 @@ export interface Workspace {
 /** What the writer of an endpoint decides. */
 export interface EndpointSettings {
   authMode: AuthMode;
+  /** ARM id of the Kubernetes cluster that it runs on; null: managed. */
+  compute: string | null;
   description: string | null;
   /** Deployment name to per cent. */
   traffic: Readonly<Record<string, number>>;
@@ -104,6 +106,7 @@ export function createEndpointStore(options: EndpointStoreOptions): EndpointStor
     add(workspace, name, settings) {
       const now = clock();
       const endpoint: Endpoint = {
+        compute: null,
         description: null,
         traffic: {},
         mirrorTraffic: {},

@@ -15,6 +15,7 @@ export interface BodyUrls {
 
 const writer = 'platform-team@contoso.example';
 const managed = 'Managed';
+const kubernetes = 'K8S';
 
 /** A workspace in the form of API versions before 2024, which later ones only add to. */
 export function toWorkspaceBody(workspace: Workspace): Body {
@@ -90,7 +91,7 @@ export function toEndpointBody(endpoint: Endpoint, urls: BodyUrls): Body {
       swaggerUri: base === null ? null : `${base}/swagger.json`,
       authMode,
       provisioningState,
-      compute: null,
+      compute: endpoint.compute,
       traffic,
       mirrorTraffic,
       publicNetworkAccess: 'Enabled',
@@ -102,7 +103,7 @@ export function toEndpointBody(endpoint: Endpoint, urls: BodyUrls): Body {
     },
     tags,
     location: REGION,
-    kind: managed,
+    kind: endpoint.compute === null ? managed : kubernetes,
     identity: { type: 'SystemAssigned', principalId: endpoint.principalId, tenantId: TENANT_ID },
   };
 }

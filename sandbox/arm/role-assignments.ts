@@ -1,4 +1,11 @@
-import { DEV_RUNNER_IDENTITY, FRAUD_SCORER_IDENTITY, READER_IDENTITY, TRAINER } from '../seed.ts';
+import {
+  DEFAULT_CALLER,
+  DEPLOYER,
+  DEV_RUNNER_IDENTITY,
+  FRAUD_SCORER_IDENTITY,
+  READER_IDENTITY,
+  TRAINER,
+} from '../seed.ts';
 import { resourceGroupId, workspaceIdOf } from './resource-ids.ts';
 
 /** One role assignment of Azure's role-based access control. Names compare without case; `*` in an action is any text. */
@@ -25,6 +32,7 @@ export const seededAssignments: readonly RoleAssignment[] = [
       `${provider}/workspaces/onlineEndpoints/token/action`,
       `${provider}/workspaces/onlineEndpoints/listKeys/action`,
       `${provider}/workspaces/onlineEndpoints/regenerateKeys/action`,
+      `${provider}/workspaces/services/*/listkeys/action`,
     ],
     dataActions: [],
   },
@@ -37,6 +45,13 @@ export const seededAssignments: readonly RoleAssignment[] = [
       `${provider}/workspaces/*/read`,
       `${provider}/workspaces/onlineEndpoints/*/action`,
     ],
+    dataActions: [],
+  },
+  { principalId: DEPLOYER.servicePrincipalId, scope: workspaceIdOf('ml-prod'), actions: ['*'], dataActions: ['*'] },
+  {
+    principalId: DEFAULT_CALLER.userOid,
+    scope: workspaceIdOf('ml-prod'),
+    actions: [`${provider}/workspaces/read`, `${provider}/workspaces/*/read`],
     dataActions: [],
   },
   {

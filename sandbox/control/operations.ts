@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { EndpointOperations } from '../arm/endpoint-operations.ts';
+import type { PolicyOperations } from '../blobs/start-policy-blob.ts';
 import type { SecretOperations } from '../key-vault/secret-operations.ts';
 import type { AuthMode } from '../seed.ts';
 import type { ApplicationOperations } from '../state/application-operations.ts';
@@ -8,10 +9,12 @@ export interface AdministratorOperations {
   applications: ApplicationOperations;
   secrets: SecretOperations;
   endpoints: EndpointOperations;
+  /** Undefined: the policy is no blob here. */
+  policy: PolicyOperations | undefined;
 }
 
 /** One operation by hand: checks the body, does the work, gives what to answer. Throws ZodError or an Error that tells what to do. */
-export type Operation = (body: unknown) => unknown;
+export type Operation = (body: unknown) => Promise<unknown>;
 
 const text = z.string().min(1);
 const endpointName = { workspace: text, endpoint: text };
@@ -31,6 +34,7 @@ export function createOperations({
   applications,
   secrets,
   endpoints,
+  policy,
 }: AdministratorOperations): Map<string, Operation> {
   return new Map([
     operation('delete-endpoint', z.strictObject(endpointName), (input) => endpoints.deleteEndpoint(input)),
@@ -56,7 +60,14 @@ export function createOperations({
       secrets.disableSecret(input),
     ),
     operation('delete-secret', z.strictObject({ name: text }), (input) => secrets.deleteSecret(input)),
+    operation('write-policy', z.strictObject({ text: z.string() }), (input) => inBlob(policy).write(input.text)),
+    operation('delete-policy', z.strictObject({}), () => inBlob(policy).remove()),
   ]);
+}
+
+function inBlob(policy: PolicyOperations | undefined): PolicyOperations {
+  if (policy !== undefined) return policy;
+  throw new Error('The policy is a file here. Start the sandbox with SANDBOX_POLICY_BLOB=on to have it in a blob.');
 }
 
 function operation<Schema extends z.ZodType>(
@@ -64,5 +75,5 @@ function operation<Schema extends z.ZodType>(
   schema: Schema,
   run: (input: z.output<Schema>) => unknown,
 ): [string, Operation] {
-  return [name, (body) => run(schema.parse(body)) ?? {}];
+  return [name, async (body) => (await run(schema.parse(body))) ?? {}];
 }

@@ -96,9 +96,9 @@ function showState({ applications, secrets, endpoints }: AdministratorOperations
 }
 
 function operate(name: string, operations: ReadonlyMap<string, Operation>): Route {
-  return (exchange) => {
+  return async (exchange) => {
     const run = operations.get(name);
-    if (run) return { status: 200, json: run(readJson(exchange)) };
+    if (run) return { status: 200, json: await run(readJson(exchange)) };
     return problem(404, `There is no operation ${name}. There is ${[...operations.keys()].join(', ')}.`);
   };
 }

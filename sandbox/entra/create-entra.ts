@@ -1,5 +1,7 @@
 import type { Answer, Exchange, Handler } from '../http/service.ts';
-import { TENANT_ID } from '../seed.ts';
+import { createOidc, OIDC_PREFIX } from '../oidc/create-oidc.ts';
+import type { OidcKeys } from '../oidc/keys.ts';
+import { PARTNER_TENANT_ID, TENANT_ID } from '../seed.ts';
 import { type EntraError, metadataErrorAnswer, serverHeaders, tokenErrorAnswer } from './entra-error.ts';
 import { v2Issuer } from './issuers.ts';
 import { instanceDiscovery, v1Metadata, v2Metadata } from './metadata.ts';
@@ -8,9 +10,14 @@ import { answerTokenRequest, type EntraContext } from './token-endpoint.ts';
 
 const TENANT_NAME = /^[0-9a-z.-]+$/i;
 
-/** Microsoft Entra ID of one tenant: metadata, keys, instance discovery and the token endpoints, v1 and v2. */
-export function createEntra(context: EntraContext): Handler {
+/**
+ * Microsoft Entra ID of one tenant: metadata, keys, instance discovery and the token endpoints, v1 and v2; of a second
+ * tenant, which has no application here, metadata and keys. Beside it, the documents of the OIDC issuers.
+ */
+export function createEntra(context: EntraContext & { oidcKeys: OidcKeys }): Handler {
+  const oidc = createOidc(context.oidcKeys);
   return (exchange) => {
+    if (exchange.path.startsWith(`${OIDC_PREFIX}/`)) return oidc(exchange);
     if (exchange.path === '/common/discovery/instance') return discoverInstance(exchange, context);
     const [, tenant = '', ...rest] = exchange.path.split('/');
     const page = rest.join('/').toLowerCase();
@@ -21,7 +28,7 @@ export function createEntra(context: EntraContext): Handler {
 }
 
 function answerToken(exchange: Exchange, tenant: string, endpoint: 'v1' | 'v2', context: EntraContext) {
-  const error = refuseTenant(tenant);
+  const error = refuseTenant(tenant) ?? refuseEveryApplication(exchange, tenant);
   if (error) return tokenErrorAnswer(error, context, exchange.query.get('client-request-id'));
   return answerTokenRequest(exchange, tenant, endpoint, context);
 }
@@ -53,7 +60,13 @@ function isKeysPage(page: string): boolean {
 
 function refuseTenant(tenant: string): EntraError | undefined {
   if (!TENANT_NAME.test(tenant)) return refusals.badTenantName(tenant);
-  return tenant.toLowerCase() === TENANT_ID ? undefined : refusals.unknownTenant(tenant);
+  return [TENANT_ID, PARTNER_TENANT_ID].includes(tenant.toLowerCase()) ? undefined : refusals.unknownTenant(tenant);
+}
+
+function refuseEveryApplication({ body }: Exchange, tenant: string): EntraError | undefined {
+  if (tenant.toLowerCase() !== PARTNER_TENANT_ID) return undefined;
+  const clientId = new URLSearchParams(body.toString('utf8')).get('client_id') ?? '';
+  return refusals.unknownApplication(clientId, tenant);
 }
 
 function discoverInstance(exchange: Exchange, context: EntraContext): Answer {

@@ -8,6 +8,7 @@ const PLANNED: Record<number, { error: string; suberror?: string; claims?: strin
   50013: { error: 'invalid_grant' },
   50076: { error: 'interaction_required', claims: MFA_CLAIMS },
   50079: { error: 'interaction_required', claims: MFA_CLAIMS },
+  50158: { error: 'interaction_required' },
   53003: { error: 'invalid_grant', suberror: 'message_only', claims: MFA_CLAIMS.replace('polids', 'capolids') },
   65001: { error: 'invalid_grant', suberror: 'consent_required' },
   70021: { error: 'invalid_request' },

@@ -92,6 +92,37 @@ export const refusals = {
     error: 'invalid_client',
     text: `No matching federated identity record found for presented assertion audience '${audience}'. Check your federated identity credential Subject, Audience and Issuer against the presented assertion.`,
   }),
+  badUserAssertion: (): EntraError => ({
+    code: 50013,
+    status: 400,
+    error: 'invalid_grant',
+    text: 'Assertion failed signature validation.',
+  }),
+  expiredUserAssertion: (): EntraError => ({
+    code: 500133,
+    status: 400,
+    error: 'invalid_grant',
+    text: 'Assertion is not within its valid time range. Ensure that the access token is not expired before using it for user assertion, or request a new token.',
+  }),
+  userAssertionForAnother: (): EntraError => ({
+    code: 500131,
+    status: 400,
+    error: 'invalid_grant',
+    text: 'Assertion audience does not match the Client app presenting the assertion. The audience in the assertion must be the identifier of the application that requests on behalf of the user.',
+  }),
+  notAUser: (appId: string): EntraError => ({
+    code: 7000114,
+    status: 400,
+    error: 'invalid_grant',
+    text: `Application '${appId}' is not allowed to make application on-behalf-of calls.`,
+  }),
+  noConsent: (appId: string, name: string): EntraError => ({
+    code: 65001,
+    status: 400,
+    error: 'invalid_grant',
+    suberror: 'consent_required',
+    text: `The user or administrator has not consented to use the application with ID '${appId}' named '${name}'. Send an interactive authorization request for this user and resource.`,
+  }),
   wrongMethod: (method: string): EntraError => ({
     code: 900561,
     status: 405,

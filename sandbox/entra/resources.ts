@@ -1,4 +1,4 @@
-import { BROKER_API } from '../seed.ts';
+import { BROKER_API, TOKEN_EXCHANGE_AUDIENCE } from '../seed.ts';
 
 /** An API that tokens can be asked for. */
 export interface Resource {
@@ -8,9 +8,6 @@ export interface Resource {
   /** Set by the API's registration, not by the endpoint that was asked. */
   tokenVersion: '1.0' | '2.0';
 }
-
-/** Audience of the assertions that a federated credential accepts. */
-const TOKEN_EXCHANGE_AUDIENCE = 'api://AzureADTokenExchange';
 
 const RESOURCES: readonly Resource[] = [
   {

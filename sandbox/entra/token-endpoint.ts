@@ -1,11 +1,12 @@
 import type { Answer, Exchange } from '../http/service.ts';
-import type { Directory } from '../state/directory.ts';
-import { appClaims } from './claims.ts';
+import type { Application, Directory } from '../state/directory.ts';
+import { appClaims, type TokenBasis, userClaims } from './claims.ts';
 import { authenticateClient } from './client-authentication.ts';
 import { type EntraError, type EntraErrorContext, tokenErrorAnswer, tokenHeaders } from './entra-error.ts';
 import type { EntraKeys } from './keys.ts';
+import { DELEGATED_SCOPE, readUserAssertion, userExtras, withoutOidcScopes } from './on-behalf-of.ts';
 import { refusals } from './refusals.ts';
-import { audienceOf, findResource } from './resources.ts';
+import { audienceOf, findResource, type Resource } from './resources.ts';
 
 export interface EntraContext extends EntraErrorContext {
   directory: Directory;
@@ -31,10 +32,13 @@ interface IssuedToken {
   /** The resource as it was asked for. */
   resource: string;
   issuedAt: Date;
+  /** What answers in the name of a user have more. */
+  extras?: Awaited<ReturnType<typeof userExtras>>;
 }
 
 const REPLICAS = 3;
 const DEFAULT_SCOPE = '/.default';
+const ON_BEHALF_OF = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
 /** How late a connection's replica learns of changes: the first after a third of the propagation time, the last after all of it. */
 function replicaLagSeconds(connection: number, propagationSeconds: number): number {
@@ -78,7 +82,7 @@ async function issue(request: TokenRequest, context: EntraContext): Promise<Issu
   const { form, clientId, tenant } = request;
   const grantType = form.get('grant_type');
   if (!grantType) return refusals.missingParameter('grant_type');
-  if (grantType !== 'client_credentials') return refusals.unsupportedGrantType(grantType);
+  if (!isServed(request, grantType)) return refusals.unsupportedGrantType(grantType);
   if (!clientId) return refusals.missingParameter('client_id');
   const asked = readResource(request);
   if (typeof asked !== 'string') return asked;
@@ -95,26 +99,64 @@ async function issue(request: TokenRequest, context: EntraContext): Promise<Issu
 
   const resource = findResource(asked);
   if (!resource) return refusals.unknownResource(asked, tenant);
-  const claims = appClaims(
-    {
-      version: resource.tokenVersion,
-      tenant,
-      audience: audienceOf(resource, asked),
-      appId: application.appId,
-      oid: application.servicePrincipalId,
-      acr: proof.acr,
-      now,
-      lifetimeSeconds: context.accessTokenSeconds,
-    },
-    context.random,
-  );
+  const basis = {
+    version: resource.tokenVersion,
+    tenant,
+    audience: audienceOf(resource, asked),
+    appId: application.appId,
+    oid: application.servicePrincipalId,
+    acr: proof.acr,
+    now,
+    lifetimeSeconds: context.accessTokenSeconds,
+  };
+  if (grantType === ON_BEHALF_OF) return issueForUser({ request, application, resource, asked, basis }, context);
+  const claims = appClaims(basis, context.random);
   return { accessToken: await context.keys.sign(claims, resource.tokenVersion), resource: asked, issuedAt: now };
+}
+
+/** On-behalf-of exists at the v2 endpoint only, and the same grant type without its mark is another grant. */
+function isServed({ endpoint, form }: TokenRequest, grantType: string): boolean {
+  if (grantType === 'client_credentials') return true;
+  return grantType === ON_BEHALF_OF && endpoint === 'v2' && form.get('requested_token_use') === 'on_behalf_of';
+}
+
+interface ForUser {
+  request: TokenRequest;
+  application: Application;
+  resource: Resource;
+  asked: string;
+  basis: TokenBasis;
+}
+
+/** A token in the name of the user whose own token the application presents: that user's `oid`, `scp` in place of roles. */
+async function issueForUser(
+  { request, application, resource, asked, basis }: ForUser,
+  context: EntraContext,
+): Promise<IssuedToken | EntraError> {
+  const assertion = request.form.get('assertion');
+  if (!assertion) return refusals.missingParameter('assertion');
+  const { keys, random, accessTokenSeconds: lifetimeSeconds } = context;
+  const reading = await readUserAssertion(application, assertion, { keys, now: basis.now });
+  if ('error' in reading) return reading.error;
+  if (!resource.uris.some((uri) => application.delegatedApis.includes(uri))) {
+    return refusals.noConsent(application.appId, application.displayName);
+  }
+  const { user } = reading;
+  const claims = userClaims({ ...basis, oid: user.oid }, DELEGATED_SCOPE, random);
+  const scope = `${asked}/${DELEGATED_SCOPE} ${asked}${DEFAULT_SCOPE}`;
+  return {
+    accessToken: await keys.sign(claims, resource.tokenVersion),
+    resource: asked,
+    issuedAt: basis.now,
+    extras: await userExtras(user, { application, scope, now: basis.now, lifetimeSeconds, keys, id: random.id() }),
+  };
 }
 
 /** What the token is asked for: v1 `resource`; v2 `scope`, exactly one, ending in `/.default`. */
 function readResource({ endpoint, form }: TokenRequest): string | EntraError {
   if (endpoint === 'v1') return form.get('resource') || refusals.missingParameter('resource');
-  const scope = form.get('scope');
+  const sent = form.get('scope');
+  const scope = form.get('grant_type') === ON_BEHALF_OF ? withoutOidcScopes(sent ?? '') : sent;
   if (!scope) return refusals.missingParameter('scope');
   const wellFormed = /^\S+$/.test(scope) && scope.endsWith(DEFAULT_SCOPE) && scope.length > DEFAULT_SCOPE.length;
   return wellFormed ? scope.slice(0, -DEFAULT_SCOPE.length) : refusals.badScope(scope);
@@ -126,6 +168,7 @@ function v2Body(issued: IssuedToken, context: EntraContext) {
     expires_in: context.accessTokenSeconds,
     ext_expires_in: context.accessTokenSeconds,
     access_token: issued.accessToken,
+    ...issued.extras,
   };
 }
 

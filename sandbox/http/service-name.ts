@@ -8,6 +8,7 @@ export const SERVICE_NAMES = [
   'scoring',
   'tables',
   'audit',
+  'blobs',
 ] as const;
 
 export type ServiceName = (typeof SERVICE_NAMES)[number];

@@ -7,6 +7,7 @@ import { keyVaultExamples } from './key-vault-examples.ts';
 import { managedIdentityExamples } from './managed-identity-examples.ts';
 import { scoringExamples } from './scoring-examples.ts';
 import { tablesExamples } from './tables-examples.ts';
+import { webServiceExamples } from './web-service-examples.ts';
 
 const handlers = new Map<string, ExampleHandler>(
   Object.entries({
@@ -18,9 +19,7 @@ const handlers = new Map<string, ExampleHandler>(
     ...managedIdentityExamples,
     ...scoringExamples,
     ...tablesExamples,
-    'aml-v1-services.spec.json': {
-      doesNotApply: 'services of SDK v1 (model management API); the broker serves online endpoints of SDK v2',
-    },
+    ...webServiceExamples,
   }),
 );
 

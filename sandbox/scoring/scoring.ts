@@ -3,12 +3,15 @@ import { isAllowed, type RoleAssignment, seededAssignments } from '../arm/role-a
 import type { EntraKeys } from '../entra/keys.ts';
 import { readServiceToken } from '../entra/service-token.ts';
 import type { Answer, Exchange, FaultBody, Handler } from '../http/service.ts';
+import type { WebService, WebServiceStore } from '../model-management/service-store.ts';
 import { type Random, systemRandom } from '../state/random.ts';
 import { predict } from './predict.ts';
 
 export interface ScoringOptions {
   /** The endpoints with their auth modes, keys and issued tokens. */
   store: EndpointStore;
+  /** Services of SDK v1; absent: none. */
+  services?: WebServiceStore;
   /** Verifies Entra tokens, for endpoints in AADToken mode. */
   entra: EntraKeys;
   clock: () => Date;
@@ -18,6 +21,7 @@ export interface ScoringOptions {
 
 const audience = 'https://ml.azure.com';
 const scoreAction = 'Microsoft.MachineLearningServices/workspaces/onlineEndpoints/score/action';
+const servicePath = /^\/([^/]+)\/api\/v1\/service\/([^/]+)\/score$/i;
 const scorePath = /^\/([^/]+)\/([^/]+)\/score$/i;
 
 /** The body of a refusal that a test planned. */
@@ -31,6 +35,9 @@ export const faultBody: FaultBody = (status, code = 'PlannedFault') => ({
  * An endpoint accepts exactly what its auth mode says: a token that this endpoint was given and that has not expired
  * (AMLToken), one of its two keys (Key), or an Entra token for `https://ml.azure.com` of a principal with the score data
  * action (AADToken). Everything else is 401. 200 carries one number per row of `data`.
+ *
+ * Services of SDK v1 answer `POST /{workspace}/api/v1/service/{name}/score` in the same way: to one of their keys, to a
+ * token that they were given, or, with authentication off, to everybody.
  *
  * Source: https://learn.microsoft.com/azure/machine-learning/how-to-authenticate-online-endpoint
  */
@@ -46,6 +53,8 @@ export function createScoring(options: ScoringOptions): Handler {
 }
 
 async function score(options: ScoringOptions, exchange: Exchange): Promise<Answer> {
+  const service = findService(options.services, exchange.path);
+  if (service !== undefined) return scoreAtService(service, exchange, options.clock());
   const endpoint = findEndpoint(options.store, exchange.path);
   if (endpoint === undefined) return problem(404, 'There is no endpoint with this scoring address.');
   if (exchange.method !== 'POST') return problem(405, 'Score with POST.');
@@ -66,6 +75,26 @@ async function score(options: ScoringOptions, exchange: Exchange): Promise<Answe
     },
     json: prediction,
   };
+}
+
+function findService(services: WebServiceStore | undefined, path: string): WebService | undefined {
+  const [, workspace, name = ''] = servicePath.exec(path) ?? [];
+  return workspace === services?.workspace ? services?.find(name) : undefined;
+}
+
+function scoreAtService(service: WebService, { method, headers, body }: Exchange, now: Date): Answer {
+  if (method !== 'POST') return problem(405, 'Score with POST.');
+  const credential = /^Bearer (\S+)$/i.exec(headers.authorization ?? '')?.[1] ?? '';
+  const { authEnabled, aadAuthEnabled, keys, tokens } = service;
+  const isOpen = !authEnabled && !aadAuthEnabled;
+  const isKey = authEnabled && Object.values(keys).includes(credential);
+  if (!isOpen && !isKey && !(aadAuthEnabled && tokens.isValid(credential, now))) {
+    return problem(401, 'Send a valid key or token of this service as the bearer token.');
+  }
+  const prediction = predict(body);
+  return prediction === undefined
+    ? problem(400, 'The request body is not valid JSON.')
+    : { status: 200, json: prediction };
 }
 
 function findEndpoint(store: EndpointStore, path: string): Endpoint | undefined {

@@ -37,6 +37,7 @@ const TRY_OUT = [
   'REFRESH_AHEAD_SECONDS',
   'ROTATION_LOOK_SECONDS',
   'PROOF_COUNT',
+  'CALLER_REQUESTS_PER_MINUTE',
 ] as const;
 
 /** All app settings of a broker that a person starts: those that lead to the sandbox, and who and where it is. */
@@ -47,9 +48,11 @@ export function completeSettings(
 ): Record<string, string> {
   const tried = TRY_OUT.flatMap((name) => {
     const value = environment[name];
-    return value === undefined || value === '' ? [] : [[name, name === 'POLICY' ? resolve(value) : value] as const];
+    return value === undefined || value === ''
+      ? []
+      : [[name, name === 'POLICY' && !value.includes('://') ? resolve(value) : value] as const];
   });
-  return { ...sandboxSettings, PUBLIC_URL: publicUrl, BROKER_ROLE: 'all', POLICY, ...Object.fromEntries(tried) };
+  return { POLICY, ...sandboxSettings, PUBLIC_URL: publicUrl, BROKER_ROLE: 'all', ...Object.fromEntries(tried) };
 }
 
 /** Starts the built broker under the development host and resolves with its URLs when `/health/ready` answers 200. */

@@ -1,4 +1,15 @@
-import { BROKER_API, BROKER_IDENTITY, DEFAULT_CALLER, TRAINER, TRAINER_ROTATION } from '../seed.ts';
+import { v2Issuer } from '../entra/issuers.ts';
+import {
+  BROKER_API,
+  BROKER_IDENTITY,
+  DEFAULT_CALLER,
+  DEPLOYER,
+  FEDERATION_IDENTITY,
+  TENANT_ID,
+  TOKEN_EXCHANGE_AUDIENCE,
+  TRAINER,
+  TRAINER_ROTATION,
+} from '../seed.ts';
 import { type ApplicationPassword, makePassword } from './application-password.ts';
 import { createPropagatingList, type PropagatingList } from './propagating-list.ts';
 import type { Random } from './random.ts';
@@ -22,6 +33,8 @@ export interface Application {
   /** Object id of its service principal: the `oid` of its tokens. */
   servicePrincipalId: string;
   identifierUris: readonly string[];
+  /** APIs that an administrator let it use in the name of users: identifier URIs. */
+  delegatedApis: readonly string[];
   createdDateTime: Date;
   /** Object ids of the service principals that own it. */
   owners: Set<string>;
@@ -38,6 +51,9 @@ export interface Directory {
 
 type ApplicationSeed = Pick<Application, 'id' | 'appId' | 'displayName' | 'servicePrincipalId' | 'identifierUris'> & {
   owners: readonly string[];
+  delegatedApis?: readonly string[];
+  /** Object id of the managed identity that it trusts as its proof. */
+  trusts?: string;
 };
 
 const APPLICATION_SEEDS: readonly ApplicationSeed[] = [
@@ -56,6 +72,8 @@ const APPLICATION_SEEDS: readonly ApplicationSeed[] = [
     servicePrincipalId: 'b0000000-0000-4000-8000-0000000000f1',
     identifierUris: [BROKER_API.identifierUri],
     owners: [],
+    delegatedApis: ['https://ml.azure.com', 'https://management.azure.com'],
+    trusts: FEDERATION_IDENTITY.oid,
   },
   {
     id: 'e0000000-0000-4000-8000-0000000000a1',
@@ -64,6 +82,15 @@ const APPLICATION_SEEDS: readonly ApplicationSeed[] = [
     servicePrincipalId: DEFAULT_CALLER.oid,
     identifierUris: [],
     owners: [],
+  },
+  {
+    id: DEPLOYER.objectId,
+    appId: DEPLOYER.appId,
+    displayName: DEPLOYER.displayName,
+    servicePrincipalId: DEPLOYER.servicePrincipalId,
+    identifierUris: [],
+    owners: [BROKER_IDENTITY.oid],
+    trusts: FEDERATION_IDENTITY.oid,
   },
 ];
 
@@ -78,12 +105,13 @@ export function createDirectory(
 ): { directory: Directory; trainerPassword: ApplicationPassword } {
   const created = new Date(Math.floor(now.getTime() / 1000) * 1000);
   const applications = APPLICATION_SEEDS.map(
-    (seed): Application => ({
+    ({ trusts, delegatedApis = [], ...seed }): Application => ({
       ...seed,
+      delegatedApis,
       createdDateTime: created,
       owners: new Set(seed.owners),
       passwords: createPropagatingList(),
-      federatedCredentials: createPropagatingList(),
+      federatedCredentials: seededTrust(trusts, random),
     }),
   );
   const directory: Directory = {
@@ -96,6 +124,17 @@ export function createDirectory(
   const trainerPassword = makePassword({ displayName, endDateTime }, created, random);
   directory.byObjectId(TRAINER.objectId)?.passwords.add(trainerPassword, null);
   return { directory, trainerPassword };
+}
+
+/** A federated credential for a managed identity of the tenant, known everywhere from the start. */
+function seededTrust(managedIdentityOid: string | undefined, random: Random): PropagatingList<FederatedCredential> {
+  const list = createPropagatingList<FederatedCredential>();
+  if (managedIdentityOid !== undefined) {
+    const names = { id: random.id(), name: 'broker', description: null };
+    const trusted = { issuer: v2Issuer(TENANT_ID), subject: managedIdentityOid, audiences: [TOKEN_EXCHANGE_AUDIENCE] };
+    list.add({ ...names, ...trusted }, null);
+  }
+  return list;
 }
 
 function sameId(one: string, other: string): boolean {

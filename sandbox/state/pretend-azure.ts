@@ -1,5 +1,6 @@
 import { createEndpointStore, type EndpointStore } from '../arm/endpoint-store.ts';
 import { createSecretStore, type SecretStore } from '../key-vault/secret-store.ts';
+import { createWebServiceStore, type WebServiceStore } from '../model-management/service-store.ts';
 import { TOKEN_CACHE_KEY_SECRET, TRAINER, TRAINER_ROTATION } from '../seed.ts';
 import { type CallLog, createCallLog } from './call-log.ts';
 import { createDirectory, type Directory } from './directory.ts';
@@ -11,6 +12,7 @@ export interface PretendAzure {
   directory: Directory;
   secrets: SecretStore;
   endpoints: EndpointStore;
+  webServices: WebServiceStore;
   calls: CallLog;
   faults: Faults;
 }
@@ -31,5 +33,6 @@ export function createPretendAzure(clock: () => Date, random: Random): PretendAz
   });
   secrets.set(TOKEN_CACHE_KEY_SECRET, random.bytes(TOKEN_CACHE_KEY_BYTES).toString('base64url'));
   const endpoints = createEndpointStore({ clock, random });
-  return { directory, secrets, endpoints, calls: createCallLog(), faults: createFaults() };
+  const webServices = createWebServiceStore(clock, random);
+  return { directory, secrets, endpoints, webServices, calls: createCallLog(), faults: createFaults() };
 }

@@ -12,7 +12,7 @@ import { forward } from './forward.ts';
 import { faultBody, storageError } from './storage-error.ts';
 
 export interface AccountOptions {
-  name: 'tables' | 'audit';
+  name: 'tables' | 'audit' | 'blobs';
   /** The account that this proxy stands for; it lets no call through to another one. */
   account: string;
   /** 0: a free one. */
@@ -21,6 +21,11 @@ export interface AccountOptions {
   tls: { cert: string; key: string };
   entra: EntraKeys;
   contributors: readonly string[];
+  /** Object ids that may read and nothing else. */
+  readers?: readonly string[];
+  /** An error in the service's own shape; Table Storage's when absent. */
+  toError?: (status: number, code: string, message: string) => Answer;
+  plannedError?: (status: number, code: string | undefined) => Answer;
   calls: CallLog;
   faults: Faults;
   clock: () => Date;
@@ -102,27 +107,31 @@ async function decide(
   exchange: Exchange,
   fault: Fault | undefined,
 ): Promise<Decision> {
-  const refused = fault !== undefined && isRefusal(fault) ? refusal(fault) : await refuseCaller(options, exchange);
+  const refused =
+    fault !== undefined && isRefusal(fault) ? refusal(fault, options) : await refuseCaller(options, exchange);
   if (refused !== undefined) return { status: refused.status, write: (response) => writeAnswer(response, refused) };
   return await forward(request, exchange.body, { port: options.azuritePort, agent, certificate: options.tls.cert });
 }
 
-function refusal({ status = 503, code, retryAfterSeconds }: Fault): Answer {
+function refusal({ status = 503, code, retryAfterSeconds }: Fault, { plannedError }: AccountOptions): Answer {
   const headers = retryAfterSeconds === undefined ? {} : { 'Retry-After': String(retryAfterSeconds) };
-  return { status, headers, json: faultBody(status, code) };
+  const answer = plannedError?.(status, code) ?? { status, json: faultBody(status, code) };
+  return { ...answer, headers: { ...answer.headers, ...headers } };
 }
 
 /** Role-based access as storage has it; undefined when the caller may pass. */
-async function refuseCaller(options: AccountOptions, { path, headers }: Exchange): Promise<Answer | undefined> {
+async function refuseCaller(options: AccountOptions, { method, path, headers }: Exchange): Promise<Answer | undefined> {
+  const { toError = storageError, contributors, readers = [] } = options;
   const reading = await readServiceToken(headers.authorization, audiences, options.entra, options.clock());
   if (!reading.ok) {
     const message = `Server failed to authenticate the request: the bearer token is ${reading.reason}.`;
-    return storageError(401, 'InvalidAuthenticationInfo', message);
+    return toError(401, 'InvalidAuthenticationInfo', message);
   }
-  if (!options.contributors.includes(reading.caller.oid)) {
+  const allowed = method === 'GET' || method === 'HEAD' ? [...contributors, ...readers] : contributors;
+  if (!allowed.includes(reading.caller.oid)) {
     const message = 'This request is not authorized to perform this operation using this permission.';
-    return storageError(403, 'AuthorizationPermissionMismatch', message);
+    return toError(403, 'AuthorizationPermissionMismatch', message);
   }
   if (path === `/${options.account}` || path.startsWith(`/${options.account}/`)) return undefined;
-  return storageError(404, 'ResourceNotFound', `This address serves the account ${options.account} only.`);
+  return toError(404, 'ResourceNotFound', `This address serves the account ${options.account} only.`);
 }

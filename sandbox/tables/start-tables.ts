@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startAzurite } from '../azurite/start-azurite.ts';
 import type { EntraKeys } from '../entra/keys.ts';
@@ -7,6 +6,7 @@ import type { Listener } from '../http/listen.ts';
 import { BROKER_IDENTITY } from '../seed.ts';
 import type { CallLog } from '../state/call-log.ts';
 import type { Faults } from '../state/faults.ts';
+import { writeCertificate } from '../tls/write-certificate.ts';
 import { serveAccount } from './serve-account.ts';
 
 export interface TablesOptions {
@@ -74,13 +74,4 @@ export async function startTables(options: TablesOptions): Promise<Tables> {
     await stop();
     throw error;
   }
-}
-
-/** Azurite takes its certificate as files. */
-async function writeCertificate(folder: string, { cert, key }: { cert: string; key: string }) {
-  const files = { certFile: join(folder, 'server.pem'), keyFile: join(folder, 'server-key.pem') };
-  await mkdir(folder, { recursive: true });
-  await writeFile(files.certFile, cert);
-  await writeFile(files.keyFile, key, { mode: 0o600 });
-  return files;
 }

@@ -11,13 +11,13 @@ export interface AuditRecord {
   code?: string;
   /** Why, in one word, where the code does not say it; of a request, the operator's reason. */
   reason?: string;
-  /** The caller: policy name of the issuer, class, and the ids of the token. Absent where nobody asked. */
+  /** The caller: policy name of the issuer, class, and the ids that its token has. Absent where nobody asked. */
   caller?: {
     issuer: string;
     class: string;
-    tenantId: string;
-    objectId: string;
-    appId: string;
+    tenantId?: string | undefined;
+    objectId?: string | undefined;
+    appId?: string | undefined;
     subject: string;
     tokenId: string | undefined;
   };

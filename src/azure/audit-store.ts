@@ -16,6 +16,9 @@ export interface AuditStoreOptions {
 
 const service = 'audit store';
 
+const withoutAbsent = (properties: Readonly<Record<string, string | undefined>>) =>
+  Object.fromEntries(Object.entries(properties).filter(([, value]) => value !== undefined));
+
 /** Table properties are flat; absent ones are left out. */
 function toEntity(record: AuditRecord, instanceId: string, id: string) {
   const { caller, ...rest } = record;
@@ -26,15 +29,15 @@ function toEntity(record: AuditRecord, instanceId: string, id: string) {
     ...rest,
     ...(caller === undefined
       ? {}
-      : {
+      : withoutAbsent({
           callerIssuer: caller.issuer,
           callerClass: caller.class,
           callerTenantId: caller.tenantId,
           callerObjectId: caller.objectId,
           callerAppId: caller.appId,
           callerSubject: caller.subject,
-          ...(caller.tokenId === undefined ? {} : { callerTokenId: caller.tokenId }),
-        }),
+          callerTokenId: caller.tokenId,
+        })),
   };
 }
 

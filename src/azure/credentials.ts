@@ -1,22 +1,27 @@
 import type { TokenCredential } from '@azure/core-auth';
-import type { PipelinePolicy } from '@azure/core-rest-pipeline';
-import { ClientSecretCredential, ManagedIdentityCredential } from '@azure/identity';
+import { ClientAssertionCredential, ClientSecretCredential, ManagedIdentityCredential } from '@azure/identity';
 import type { Identity } from '../config/policy-schema.ts';
 import { UpstreamError } from '../errors.ts';
 import type { GetAppToken, ObtainedToken, ObtainToken } from '../issuing/app-tokens.ts';
+import {
+  askCredential,
+  createSignInOnce,
+  type EntraOptions,
+  factsOf,
+  type GetClientAssertion,
+} from './entra-sign-in.ts';
 import type { ReadSecret, Secret } from './key-vault.ts';
-import { callAzure, clientOptions, readRetryAfter, withTimeout } from './transport.ts';
+import { withTimeout } from './transport.ts';
 
-export interface CredentialsOptions {
+export interface CredentialsOptions extends EntraOptions {
   /** The policy's identities, by name. */
   identities: Readonly<Record<string, Identity>>;
-  authorityHost: string;
-  /** Off only where the authority is not one of Azure's. */
-  instanceDiscovery: boolean;
   readSecret: ReadSecret;
+  getClientAssertion: GetClientAssertion;
 }
 
 type ServicePrincipal = NonNullable<Identity['servicePrincipal']>;
+type Federated = NonNullable<Identity['federated']>;
 
 /** The broker's own identity or a named one; no id means system-assigned. */
 export function managedIdentityCredential(clientId: string | undefined): TokenCredential {
@@ -30,42 +35,6 @@ export function managedIdentityCredential(clientId: string | undefined): TokenCr
   };
 }
 
-/** MSAL drops the Retry-After of a refusal; this policy keeps the last one of a sign-in. */
-function createRetryAfterKeeper(): { policy: PipelinePolicy; seconds(): number | undefined } {
-  let seconds: number | undefined;
-  return {
-    policy: {
-      name: 'brokerRetryAfterPolicy',
-      sendRequest: async (request, next) => {
-        const response = await next(request);
-        seconds = readRetryAfter(response.headers.get('retry-after'));
-        return response;
-      },
-    },
-    seconds: () => seconds,
-  };
-}
-
-async function ask(service: string, credential: TokenCredential, scope: string): Promise<ObtainedToken> {
-  const answer = await callAzure(service, () => credential.getToken(scope));
-  if (answer === null) throw new UpstreamError({ service, kind: 'unexpected' });
-  return {
-    accessToken: answer.token,
-    expiresOn: new Date(answer.expiresOnTimestamp),
-    refreshBy: answer.refreshAfterTimestamp === undefined ? undefined : new Date(answer.refreshAfterTimestamp),
-  };
-}
-
-/** An error's facts, to say the same with one changed. */
-const factsOf = ({ kind, service, status, upstreamCode, retryAfterSeconds, cause }: UpstreamError) => ({
-  kind,
-  service,
-  status,
-  upstreamCode,
-  retryAfterSeconds,
-  cause,
-});
-
 /**
  * AADSTS7000215 (wrong secret) and 7000222 (expired secret): what Entra says when the secret in hand was rotated away
  * (Microsoft reference: AADSTS error codes). Only then is the secret read again.
@@ -76,12 +45,12 @@ const secretRefused = (error: unknown): boolean =>
   (error.upstreamCode === 'AADSTS7000215' || error.upstreamCode === 'AADSTS7000222');
 
 /**
- * Obtains tokens for the policy's identities. A service principal signs in anew on each call: the SDK's own cache would
- * answer with the old token until five minutes before its end, which leaves nothing to renew ahead of time with. For
- * managed identities both the SDK and the platform cache, and nothing can be done about that.
+ * Obtains tokens for the policy's identities. A service principal, with its secret or by federation, signs in anew on
+ * each call. For managed identities both the SDK and the platform cache, and nothing can be done about that.
  */
 export function createObtainToken(options: CredentialsOptions): ObtainToken {
-  const { identities, authorityHost, instanceDiscovery, readSecret } = options;
+  const { identities, readSecret, getClientAssertion } = options;
+  const signInOnce = createSignInOnce(options);
   const secrets = new Map<string, Secret>();
   const managed = new Map<string, TokenCredential>();
 
@@ -98,21 +67,8 @@ export function createObtainToken(options: CredentialsOptions): ObtainToken {
     }
   };
 
-  const signIn = async ({ tenantId, clientId }: ServicePrincipal, secret: Secret, scope: string) => {
-    const retryAfter = createRetryAfterKeeper();
-    const credential = new ClientSecretCredential(tenantId, clientId, secret.value, {
-      ...clientOptions(retryAfter.policy),
-      authorityHost,
-      disableInstanceDiscovery: !instanceDiscovery,
-    });
-    try {
-      return await ask('entra', credential, scope);
-    } catch (error) {
-      throw error instanceof UpstreamError && retryAfter.seconds() !== undefined
-        ? new UpstreamError({ ...factsOf(error), retryAfterSeconds: retryAfter.seconds() })
-        : error;
-    }
-  };
+  const signIn = ({ tenantId, clientId }: ServicePrincipal, { value }: Secret, scope: string) =>
+    signInOnce((signInOptions) => new ClientSecretCredential(tenantId, clientId, value, signInOptions), scope);
 
   const askServicePrincipal = async (principal: ServicePrincipal, scope: string): Promise<ObtainedToken> => {
     const held = secrets.get(principal.secret) ?? (await readAnew(principal.secret));
@@ -126,15 +82,28 @@ export function createObtainToken(options: CredentialsOptions): ObtainToken {
     }
   };
 
+  const askFederated = async ({ tenantId, clientId, managedIdentity }: Federated, scope: string) => {
+    const assertion = await getClientAssertion(managedIdentity.clientId);
+    return signInOnce(
+      // The SDK asks for the assertion twice in each sign-in.
+      (signInOptions) => new ClientAssertionCredential(tenantId, clientId, async () => assertion, signInOptions),
+      scope,
+    );
+  };
+
   const askManagedIdentity = (name: string, clientId: string | undefined, scope: string) => {
     const credential = managed.get(name) ?? managedIdentityCredential(clientId);
     managed.set(name, credential);
-    return ask('managed identity', credential, scope);
+    return askCredential('managed identity', credential, scope);
   };
 
   return (name, scope) => {
     const identity = Object.hasOwn(identities, name) ? identities[name] : undefined;
     if (identity?.servicePrincipal !== undefined) return askServicePrincipal(identity.servicePrincipal, scope);
+    if (identity?.federated !== undefined) return askFederated(identity.federated, scope);
+    if (identity?.onBehalfOf !== undefined) {
+      return Promise.reject(new Error('the identity has no tokens of its own: it acts for users'));
+    }
     if (identity?.managedIdentity !== undefined)
       return askManagedIdentity(name, identity.managedIdentity.clientId, scope);
     return Promise.reject(new Error('the identity is not in the policy'));

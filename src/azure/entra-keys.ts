@@ -20,7 +20,7 @@ const rsaKey = z
 const published = z.looseObject({ keys: z.array(z.unknown()) });
 
 /** Fetches the keys of a tenant (Microsoft reference: OpenID Connect metadata, `jwks_uri`; RFC 7517). */
-export function createFetchEntraKeys(authorityHost: string): FetchKeys {
+export function createFetchEntraKeys(authorityHost: string): FetchKeys<string> {
   const { additionalPolicies, ...options } = clientOptions();
   const pipeline = createPipelineFromOptions(options);
   for (const { policy } of additionalPolicies) pipeline.addPolicy(policy);

@@ -5,7 +5,13 @@ import * as z from 'zod';
 import { addSeconds, type Clock, secondsBetween } from '../clock.ts';
 import type { Workspace } from '../config/policy-schema.ts';
 import { UpstreamError } from '../errors.ts';
-import { type Endpoint, endpointId, type MachineLearning } from '../freshness/ports.ts';
+import {
+  type Endpoint,
+  type EndpointKind,
+  type EndpointToken,
+  endpointId,
+  type MachineLearning,
+} from '../freshness/ports.ts';
 import { followRegeneration, type RegenerationWait } from './regenerate-key.ts';
 import { callAzure, clientOptions, parseAnswer } from './transport.ts';
 
@@ -25,10 +31,13 @@ const service = 'azure machine learning';
 
 const endpointAnswer = z.looseObject({
   name: z.string().min(1),
+  kind: z.string().nullish(),
   properties: z.looseObject({
     authMode: z.enum(['AMLToken', 'Key', 'AADToken']),
     // Null until the endpoint has been created. Endpoints on a Kubernetes cluster may have an http address.
     scoringUri: z.url({ protocol: /^https?$/ }).nullish(),
+    // The cluster's ARM id; managed endpoints have none.
+    compute: z.string().nullish(),
   }),
   systemData: z.looseObject({ createdAt: z.date() }),
 });
@@ -38,19 +47,34 @@ const pageAnswer = z.looseObject({ value: z.array(z.unknown()) });
 
 const modes = { AMLToken: 'aml_token', Key: 'key', AADToken: 'aad_token' } as const;
 
-const epochSeconds = z
+export const epochSeconds = z
   .int()
   .positive()
   .transform((seconds) => new Date(seconds * 1000));
+
+/** 0 where Azure ML does not say. */
+export const refreshAfterSeconds = z.union([z.literal(0).transform(() => undefined), epochSeconds]).optional();
 
 const tokenAnswer = z.looseObject({
   accessToken: z.string().min(1),
   tokenType: z.string().regex(/^bearer$/i),
   expiryTimeUtc: epochSeconds,
-  refreshAfterTimeUtc: z.union([z.literal(0).transform(() => undefined), epochSeconds]).optional(),
+  refreshAfterTimeUtc: refreshAfterSeconds,
 });
 
-const keysAnswer = z.looseObject({ primaryKey: z.string().min(1), secondaryKey: z.string().min(1) });
+export const keysAnswer = z.looseObject({ primaryKey: z.string().min(1), secondaryKey: z.string().min(1) });
+
+/** A token as Azure ML gave it, to be refreshed at its half-life where Azure ML does not say when. */
+export function toEndpointToken(
+  accessToken: string,
+  expiresOn: Date,
+  refreshAfter: Date | undefined,
+  obtainedAt: Date,
+): EndpointToken {
+  const halfLife = addSeconds(obtainedAt, secondsBetween(obtainedAt, expiresOn) / 2);
+  const given = refreshAfter !== undefined && refreshAfter <= expiresOn;
+  return { accessToken, obtainedAt, expiresOn, refreshBy: given ? refreshAfter : halfLife };
+}
 
 /** Links in answers (the next page, where to poll) are followed with our token: to Resource Manager and nowhere else. */
 function sameOriginPolicy(endpoint: string): PipelinePolicy {
@@ -64,13 +88,20 @@ function sameOriginPolicy(endpoint: string): PipelinePolicy {
   };
 }
 
+/** A cluster tells a Kubernetes endpoint; the words for its `kind` are not documented in one place. */
+function kindOf(kind: string | null | undefined, compute: string | null | undefined): EndpointKind {
+  const onCluster = (compute ?? '') !== '' || /^(k8s|kubernetes)$/i.test(kind ?? '');
+  return onCluster ? 'kubernetes' : 'managed';
+}
+
 /** Undefined while the endpoint has no address to score at. */
 function toEndpoint(workspace: Workspace, answer: unknown): Endpoint | undefined {
-  const { name, properties, systemData } = parseAnswer(service, endpointAnswer, answer);
+  const { name, kind, properties, systemData } = parseAnswer(service, endpointAnswer, answer);
   if (properties.scoringUri === null || properties.scoringUri === undefined) return undefined;
   return {
     id: endpointId(workspace, name),
     name: name.toLowerCase(),
+    kind: kindOf(kind, properties.compute),
     authMode: modes[properties.authMode],
     createdAt: systemData.createdAt.toISOString(),
     scoringUri: properties.scoringUri,
@@ -127,10 +158,7 @@ export function createMachineLearning(options: MachineLearningOptions): MachineL
         clientFor(workspace).getToken(workspace.resource_group, workspace.workspace_name, name),
       );
       const { accessToken, expiryTimeUtc, refreshAfterTimeUtc } = parseAnswer(service, tokenAnswer, answer);
-      const obtainedAt = clock();
-      const halfLife = addSeconds(obtainedAt, secondsBetween(obtainedAt, expiryTimeUtc) / 2);
-      const given = refreshAfterTimeUtc !== undefined && refreshAfterTimeUtc <= expiryTimeUtc;
-      return { accessToken, obtainedAt, expiresOn: expiryTimeUtc, refreshBy: given ? refreshAfterTimeUtc : halfLife };
+      return toEndpointToken(accessToken, expiryTimeUtc, refreshAfterTimeUtc, clock());
     },
 
     async listKeys(workspace, name) {

@@ -21,7 +21,8 @@ const emptyRefusalPolicy: PipelinePolicy = {
   sendRequest: async (request, next) => {
     const response = await next(request);
     const text = response.bodyAsText?.trim() ?? '';
-    if (response.status >= 300 && (text === '' || text === 'null')) {
+    // 304 has no body by its nature, and refuses nothing.
+    if (response.status >= 300 && response.status !== 304 && (text === '' || text === 'null')) {
       throw new RestError(`status ${response.status} without a body`, {
         statusCode: response.status,
         request,
@@ -47,7 +48,8 @@ export function clientOptions(...morePolicies: PipelinePolicy[]) {
 
 const MAX_CAUSES = 5;
 
-function* chainOf(thrown: unknown): Generator<object> {
+/** A thrown thing and what caused it. */
+export function* chainOf(thrown: unknown): Generator<object> {
   let error = thrown;
   for (let depth = 0; depth < MAX_CAUSES && typeof error === 'object' && error !== null; depth++) {
     yield error;
@@ -84,7 +86,8 @@ export function readRetryAfter(header: string | undefined): number | undefined {
   return Math.min(Number(header), 3600);
 }
 
-function kindOfStatus(status: number | undefined): UpstreamKind {
+/** What a refusal's status means; undefined: no answer came. */
+export function kindOfStatus(status: number | undefined): UpstreamKind {
   if (status === undefined || status >= 500 || status === 408) return 'unavailable';
   if (status === 401) return 'credential_refused';
   if (status === 403) return 'forbidden';

@@ -1,49 +1,40 @@
 import * as z from 'zod';
+import { refuseToken } from './bearer.ts';
 
-/**
- * The claims of an Entra access token that the broker reads (Microsoft reference: "Access token claims"). Everything
- * else stays in `claims` for exact matchers. `aud` is one text: Entra never sends a list.
- */
+/** What all caller tokens have in common: the shapes of their claims, and the check of their times. */
+
+/** How far an issuer's clock and ours may differ, on `nbf`, `iat` and `exp` alike. */
+export const SKEW_SECONDS = 300;
 
 /** Seconds since 1970 that a Date can hold: what lies beyond would compare as neither earlier nor later. */
-const numericDate = z.int().min(0).max(253_402_300_799);
-
-const guid = z.guid().transform((text) => text.toLowerCase());
-
-const common = {
-  aud: z.string(),
-  tid: guid,
-  oid: guid,
-  sub: z.string().min(1).max(256),
-  exp: numericDate,
-  nbf: numericDate,
-  iat: numericDate,
-  scp: z.string().trim().min(1).optional(),
-  roles: z.array(z.string()).default([]),
-  idtyp: z.string().optional(),
-  uti: z.string().max(256).optional(),
-};
-
-export const entraClaims = z.discriminatedUnion('ver', [
-  z
-    .looseObject({ ...common, ver: z.literal('1.0'), appid: guid })
-    .transform(({ appid, ...rest }) => ({ ...rest, client: appid })),
-  z
-    .looseObject({ ...common, ver: z.literal('2.0'), azp: guid })
-    .transform(({ azp, ...rest }) => ({ ...rest, client: azp })),
-]);
-
-export type EntraClaims = z.output<typeof entraClaims>;
+export const numericDate = z.int().min(0).max(253_402_300_799);
 
 /** Claims that only ID tokens carry; an ID token says who signed in, it does not open an API. */
-export const idTokenClaims = ['nonce', 'at_hash', 'c_hash'] as const;
+const idTokenClaims = ['nonce', 'at_hash', 'c_hash'] as const;
 
-/** Header of a caller token: RS256 alone, a key named, and nothing that brings its own key or a critical extension. */
-export const entraHeader = z.looseObject({
-  alg: z.literal('RS256'),
-  kid: z.string().min(1).max(256),
-  typ: z.literal('JWT'),
-});
+export type Payload = Readonly<Record<string, unknown>>;
 
-/** Header members that bring or point to a key, or change how the token is read (RFC 7515, section 4.1). */
-export const forbiddenHeaders = ['crit', 'jwk', 'jku', 'x5u', 'x5c', 'b64', 'zip', 'enc', 'cty'] as const;
+export function refuseIdToken(payload: Payload): void {
+  for (const name of idTokenClaims) {
+    if (Object.hasOwn(payload, name)) throw refuseToken('id_token');
+  }
+}
+
+/** Reads claims by a schema; the refusal names the first claim that is not as it should be. */
+export function parseClaims<T extends z.ZodType>(schema: T, payload: Payload): z.output<T> {
+  const parsed = schema.safeParse(payload);
+  if (parsed.success) return parsed.data;
+  throw refuseToken(`claim_${parsed.error.issues[0]?.path.join('.') || 'shape'}`);
+}
+
+/** Refuses a token that has ended or whose time has not come (RFC 7519, sections 4.1.4 to 4.1.6). */
+export function checkTimes(
+  { exp, nbf, iat }: { exp: number; nbf?: number | undefined; iat?: number | undefined },
+  now: Date,
+): void {
+  const nowSeconds = now.getTime() / 1000;
+  const latest = nowSeconds + SKEW_SECONDS;
+  if (!(nowSeconds < exp + SKEW_SECONDS)) throw refuseToken('expired');
+  if (nbf !== undefined && !(nbf <= latest)) throw refuseToken('not_yet_valid');
+  if (iat !== undefined && !(iat <= latest)) throw refuseToken('issued_in_the_future');
+}

@@ -2,8 +2,27 @@ import { createLocalJWKSet, type JSONWebKeySet } from 'jose';
 import { type Clock, secondsBetween } from '../clock.ts';
 import type { Log } from '../log.ts';
 
-/** Fetches the keys that a tenant publishes now. Implemented beside the other Azure calls. */
-export type FetchKeys = (tenantId: string) => Promise<JSONWebKeySet>;
+/**
+ * Where an issuer's keys are published: all that decides which keys are its own. Two policies that give one name to two
+ * issuers, or pin other keys, name two sources.
+ */
+export type KeySource = { entraTenant: string } | OidcKeySource;
+
+export interface OidcKeySource {
+  /** The issuer's URL, as its tokens name it in `iss`. */
+  issuer: string;
+  /** Pins where the keys are; undefined: where the issuer's discovery says. */
+  jwksUri: string | undefined;
+}
+
+/** Fetches the keys that an issuer publishes now: of a tenant (in src/azure) or of an OIDC issuer (in src/oidc). */
+export type FetchKeys<Source = KeySource> = (source: Source) => Promise<JSONWebKeySet>;
+
+/** One text for one source; the issuer's URL, or the tenant's id, without what is pinned, would be ambiguous. */
+function nameSource(source: KeySource): string {
+  if ('entraTenant' in source) return source.entraTenant;
+  return source.jwksUri === undefined ? source.issuer : `${source.issuer} ${source.jwksUri}`;
+}
 
 type KeySet = ReturnType<typeof createLocalJWKSet>;
 
@@ -21,7 +40,7 @@ interface Held {
   fetchedAt: Date;
 }
 
-interface Tenant {
+interface Published {
   held: Held | undefined;
   /** Set while a fetch is under way, so that callers share it. */
   fetching: Promise<Held> | undefined;
@@ -33,7 +52,7 @@ interface Tenant {
 const FRESH_SECONDS = 3600;
 /** … and kept for this long while the issuer cannot be reached. */
 const KEPT_SECONDS = 24 * 3600;
-/** An unknown `kid`, or a failed fetch, leads to another fetch at most this often: strangers cannot make us hammer Entra. */
+/** An unknown `kid`, or a failed fetch, leads to another fetch at most this often: strangers cannot make us hammer an issuer. */
 const COOL_DOWN_SECONDS = 30;
 /** The same while nothing is held: sooner, because nobody can be served until then. */
 const EMPTY_COOL_DOWN_SECONDS = 5;
@@ -43,68 +62,69 @@ export interface PublishedKeysOptions {
   clock: Clock;
   log: Log;
   /** Told after every fetch, for the readiness answer: `degraded` while an older set still serves. */
-  report: (state: 'ok' | 'degraded' | 'down', tenantId: string) => void;
+  report: (state: 'ok' | 'degraded' | 'down', source: string) => void;
 }
 
-export type KeyRing = (tenantId: string, keyId: string) => Promise<PublishedKeys>;
+export type KeyRing = (source: KeySource, keyId: string) => Promise<PublishedKeys>;
 
 /**
- * Holds what each tenant publishes. The result may lack the `kid` asked for: then no published key has it.
+ * Holds what each issuer publishes. The result may lack the `kid` asked for: then no published key has it.
  *
  * @throws whatever `fetchKeys` throws, when no set that is young enough is held.
  */
 export function createKeyRing({ fetchKeys, clock, log, report }: PublishedKeysOptions): KeyRing {
-  const tenants = new Map<string, Tenant>();
+  const issuers = new Map<string, Published>();
 
-  const usable = ({ held }: Tenant): Held | undefined =>
+  const usable = ({ held }: Published): Held | undefined =>
     held !== undefined && secondsBetween(held.fetchedAt, clock()) < KEPT_SECONDS ? held : undefined;
 
-  const fetchOnce = (tenantId: string, tenant: Tenant): Promise<Held> => {
-    tenant.fetching ??= (async () => {
-      tenant.lastTriedAt = clock();
+  const fetchOnce = (source: KeySource, published: Published): Promise<Held> => {
+    published.fetching ??= (async () => {
+      published.lastTriedAt = clock();
       try {
-        tenant.held = toHeld(await fetchKeys(tenantId), tenant.held, clock());
-        tenant.lastError = undefined;
-        report('ok', tenantId);
-        return tenant.held;
+        published.held = toHeld(await fetchKeys(source), published.held, clock());
+        published.lastError = undefined;
+        report('ok', nameSource(source));
+        return published.held;
       } catch (error) {
-        tenant.lastError = error;
-        report(usable(tenant) === undefined ? 'down' : 'degraded', tenantId);
+        published.lastError = error;
+        report(usable(published) === undefined ? 'down' : 'degraded', nameSource(source));
         throw error;
       } finally {
-        tenant.fetching = undefined;
+        published.fetching = undefined;
       }
     })();
-    return tenant.fetching;
+    return published.fetching;
   };
 
-  const coolingDown = ({ lastTriedAt, fetching, lastError }: Tenant, held: Held | undefined): boolean => {
+  const coolingDown = ({ lastTriedAt, fetching, lastError }: Published, held: Held | undefined): boolean => {
     if (fetching !== undefined || lastTriedAt === undefined) return false;
     if (held === undefined && lastError === undefined) return false;
     const seconds = held === undefined ? EMPTY_COOL_DOWN_SECONDS : COOL_DOWN_SECONDS;
     return secondsBetween(lastTriedAt, clock()) < seconds;
   };
 
-  return async (tenantId, keyId) => {
-    const tenant = tenants.get(tenantId) ?? {
+  return async (source, keyId) => {
+    const name = nameSource(source);
+    const published = issuers.get(name) ?? {
       held: undefined,
       fetching: undefined,
       lastTriedAt: undefined,
       lastError: undefined,
     };
-    tenants.set(tenantId, tenant);
-    const held = usable(tenant);
+    issuers.set(name, published);
+    const held = usable(published);
     const age = held === undefined ? Number.POSITIVE_INFINITY : secondsBetween(held.fetchedAt, clock());
     if (held !== undefined && age < FRESH_SECONDS && held.keys.keyIds.has(keyId)) return held.keys;
-    if (coolingDown(tenant, held)) {
-      if (held === undefined) throw tenant.lastError;
+    if (coolingDown(published, held)) {
+      if (held === undefined) throw published.lastError;
       return held.keys;
     }
     try {
-      return (await fetchOnce(tenantId, tenant)).keys;
+      return (await fetchOnce(source, published)).keys;
     } catch (error) {
       if (held === undefined) throw error;
-      log.warn('published_keys_kept', { tenantId, ageSeconds: Math.round(age) });
+      log.warn('published_keys_kept', { issuer: name, ageSeconds: Math.round(age) });
       return held.keys;
     }
   };

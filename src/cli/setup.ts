@@ -5,6 +5,7 @@ import { decodeJwt } from 'jose';
 import { managedIdentityCredential } from '../azure/credentials.ts';
 import { createGraph, type Graph } from '../azure/graph.ts';
 import { createKeyRecords } from '../azure/key-records.ts';
+import { createPolicyBlob } from '../azure/policy-blob.ts';
 import { createVault } from '../azure/rotated-secrets.ts';
 import { createRecords } from '../azure/rotation-records.ts';
 import { createSignIn } from '../azure/sign-in.ts';
@@ -12,8 +13,10 @@ import { createTables } from '../azure/tables.ts';
 import { callAzure } from '../azure/transport.ts';
 import { FUNCTION_TIMEOUT_OVERRIDE, parseFunctionTimeout } from '../config/function-timeout.ts';
 import { type Policy, parsePolicy } from '../config/policy.ts';
-import { type Parsed, parseSettings, type Settings } from '../config/settings.ts';
+import { isBlobUrl } from '../config/policy-source.ts';
+import { type Parsed, type ParsedSettings, parseSettings, type Settings } from '../config/settings.ts';
 import { UpstreamError } from '../errors.ts';
+import { nameError } from '../log.ts';
 import type { PlanLimits } from '../rotation/facts.ts';
 import type { KeyRecords } from '../rotation/key-ports.ts';
 import type { RotationPorts } from '../rotation/ports.ts';
@@ -53,7 +56,7 @@ const readText = async (appFolder: string, file: string, setting: string): Promi
  */
 export async function readConfig(env: Environment, appFolder: string): Promise<Config> {
   const settings = parseSettings(env);
-  const policyText = await readText(appFolder, settings.policy, 'POLICY');
+  const policyText = await readPolicyText(env, appFolder, settings);
   const hostJson = await readText(appFolder, 'host.json', 'host.json');
   const policy = policyText.ok
     ? parsePolicy(policyText.value, settings.ok ? settings.value : undefined)
@@ -69,6 +72,21 @@ export async function readConfig(env: Environment, appFolder: string): Promise<C
     2,
     `Settings or policy are wrong; mend them (or name the settings with --settings FILE):\n${problems.map((problem) => `  ${problem}`).join('\n')}`,
   );
+}
+
+/** The policy, from its file, or from its blob with good settings. */
+async function readPolicyText(env: Environment, appFolder: string, settings: ParsedSettings): Promise<Parsed<string>> {
+  if (!isBlobUrl(settings.policy)) return readText(appFolder, settings.policy, 'POLICY');
+  if (!settings.ok) return { ok: false, problems: [] };
+  const { policy: url, cloud } = settings.value;
+  const blob = createPolicyBlob({ url, scope: cloud.storageScope, credential: ownCredential(env, settings.value) });
+  try {
+    const read = await blob.read(undefined);
+    return { ok: true, value: read === 'unchanged' ? '' : read.text };
+  } catch (error) {
+    const advice = 'whoever is signed in needs the role Storage Blob Data Reader';
+    return { ok: false, problems: [`POLICY: the blob cannot be read (${nameError(error)}): ${advice}`] };
+  }
 }
 
 /** Signs in with one thing only: what happens to be in AZURE_… variables may be the very secret to import. */

@@ -49,6 +49,8 @@ const advice: Readonly<Record<UpstreamKind, string>> = {
   not_found: 'Azure does not know what was asked for: check the URLs in the settings and the names in the policy.',
   forbidden: 'Azure forbids it to who is signed in: check the roles that the README lists for the rotator.',
   credential_refused: 'Azure refuses who is signed in: check the managed identity, or run az login again.',
+  step_up_required: 'Entra wants a stronger sign-in of you: run az login again.',
+  user_refused: 'Entra refuses your sign-in: run az login again.',
   throttled: 'Azure asks for a pause: run this again in a minute.',
   unavailable: 'Azure did not answer, or nobody is signed in: run az login, check the network, and run this again.',
   conflict: 'Something changed at the same moment: run this again.',

@@ -1,57 +1,17 @@
-import type { Allowed, Grant, Identity, Matcher, PolicyDocument } from './policy-schema.ts';
+import { checkAllowingMatcher, checkMatcher } from './caller-checks.ts';
+import { checkIssuers, type IssuerLimits } from './issuer-checks.ts';
+import { type Checked, type Declared, own, type PolicyProblem } from './policy-problem.ts';
+import type { Allowed, Grant, Identity, PolicyDocument } from './policy-schema.ts';
+import { checkUsers } from './user-checks.ts';
 
 /** Rules over the whole policy: what it names must exist, and what it grants must be possible. */
-
-export interface PolicyProblem {
-  /** Where in the document, as keys and indexes. */
-  path: readonly PropertyKey[];
-  message: string;
-}
-
-/** The names that the policy declares, including entries that are themselves broken. */
-export type Declared = Readonly<Record<'issuers' | 'identities' | 'workspaces', ReadonlySet<string>>>;
-
-interface Checked {
-  policy: PolicyDocument;
-  declared: Declared;
-}
 
 /** Managed-identity tokens and endpoint tokens live a day; a shorter limit would refuse every one of them. */
 const DAY_SECONDS = 86_400;
 
-const own = <T>(record: Readonly<Record<string, T>>, key: string): T | undefined =>
-  Object.hasOwn(record, key) ? record[key] : undefined;
-
 /** `prod/fraud-*` → its workspace's name. */
 export function workspaceOfPattern(pattern: string): string {
   return pattern.slice(0, pattern.indexOf('/'));
-}
-
-/** True where a claim demanded by name cannot be in a token that fits everything else that the matcher says. */
-function contradicts(matcher: Matcher, tenant: string | undefined, claim: string, value: unknown): boolean {
-  const differs = (other: string | undefined) =>
-    other !== undefined && String(value).toLowerCase() !== other.toLowerCase();
-  if (claim === 'tid') return differs(tenant);
-  if (claim === 'oid') return differs(matcher.oid);
-  if (claim === 'sub') return matcher.subject !== undefined && matcher.subject !== value;
-  if (claim === 'appid' || claim === 'azp') return differs(matcher.appId);
-  if (claim === 'idtyp') return (value === 'app') !== (matcher.class === 'app');
-  return claim === 'scp' && matcher.class === 'app';
-}
-
-function* checkMatcher({ policy, declared }: Checked, matcher: Matcher, path: PropertyKey[]): Generator<PolicyProblem> {
-  if (!declared.issuers.has(matcher.issuer)) {
-    yield { path: [...path, 'issuer'], message: `there is no issuer named ${matcher.issuer}` };
-  }
-  if (matcher.class === 'user' && matcher.appId !== undefined) {
-    yield { path: [...path, 'appId'], message: 'can never match: appId matches class app only' };
-  }
-  const tenant = own(policy.issuers, matcher.issuer)?.entraTenant;
-  for (const [claim, value] of Object.entries(matcher.claims ?? {})) {
-    if (contradicts(matcher, tenant, claim, value)) {
-      yield { path: [...path, 'claims', claim], message: 'can never match: the rest of the matcher says otherwise' };
-    }
-  }
 }
 
 function* checkIdentityUse(
@@ -105,26 +65,18 @@ function* checkAllowed(checked: Checked, grant: Grant, entry: Allowed, path: Pro
   }
   yield* checkEndpointEntry(checked, entry.endpointToken, [...path, 'endpointToken']);
   if (entry.identity !== undefined) yield* checkIdentityUse(checked, entry.identity, 'issue', [...path, 'identity']);
-  if (grant.maxLifetime < DAY_SECONDS) {
+  // Tokens of any other identity, for endpoints in aad_token mode, live shorter.
+  const through = entry.identity === undefined ? undefined : own(policy.identities, entry.identity);
+  if (grant.maxLifetime < DAY_SECONDS && (through === undefined || through.managedIdentity !== undefined)) {
     yield { path: [...path, 'endpointToken'], message: 'can never meet maxLifetime: endpoint tokens live 24 h' };
   }
 }
 
 function* checkGrant(checked: Checked, name: string, grant: Grant): Generator<PolicyProblem> {
   const path = ['grants', name];
-  yield* checkMatcher(checked, grant.caller, [...path, 'caller']);
+  yield* checkAllowingMatcher(checked, grant.caller, [...path, 'caller']);
   for (const [index, entry] of grant.allow.entries())
     yield* checkAllowed(checked, grant, entry, [...path, 'allow', index]);
-  if (grant.caller.class === 'user' && !grant.bypassesConditionalAccess) {
-    yield {
-      path: [...path, 'caller', 'class'],
-      message:
-        'the identities here would serve users past their Conditional Access; say bypassesConditionalAccess: true if that is meant',
-    };
-  }
-  if (grant.caller.class !== 'user' && grant.bypassesConditionalAccess) {
-    yield { path: [...path, 'bypassesConditionalAccess'], message: 'has a meaning for class user only' };
-  }
 }
 
 /** An identity's tokens open all that the identity may; so it serves one workspace unless its entry says otherwise. */
@@ -154,22 +106,28 @@ function* checkSharing({ policy, declared }: Checked): Generator<PolicyProblem> 
   }
 }
 
-/** One tenant under two names would give one token two meanings. */
-function* checkIssuers(policy: PolicyDocument): Generator<PolicyProblem> {
-  const seen = new Map<string, string>();
-  for (const [name, { entraTenant }] of Object.entries(policy.issuers)) {
-    const first = seen.get(entraTenant);
-    if (first !== undefined) yield { path: ['issuers', name], message: `names the same tenant as ${first}` };
-    else seen.set(entraTenant, name);
+/** A test that names what the policy does not have would hold, or fail, for the wrong reason. */
+function* checkExpectations({ policy, declared }: Checked): Generator<PolicyProblem> {
+  for (const [index, { caller, target, allow }] of policy.expect.entries()) {
+    const path = ['expect', index];
+    if (!declared.issuers.has(caller.issuer)) {
+      yield { path: [...path, 'caller', 'issuer'], message: `there is no issuer named ${caller.issuer}` };
+    }
+    if (!declared.workspaces.has(target.workspace)) {
+      yield { path: [...path, 'target'], message: `there is no workspace named ${target.workspace}` };
+    }
+    if (typeof allow === 'string' && !declared.grants.has(allow)) {
+      yield { path: [...path, 'allow'], message: `there is no grant named ${allow}` };
+    }
   }
 }
 
 /** Everything wrong with a policy whose shape is right; empty when it can be used. */
-export function crossCheckPolicy(policy: PolicyDocument, declared: Declared): PolicyProblem[] {
+export function crossCheckPolicy(policy: PolicyDocument, declared: Declared, limits: IssuerLimits): PolicyProblem[] {
   const checked = { policy, declared };
-  const problems: PolicyProblem[] = [...checkIssuers(policy)];
+  const problems: PolicyProblem[] = [...checkIssuers(policy, limits)];
   for (const [index, matcher] of policy.operators.entries()) {
-    problems.push(...checkMatcher(checked, matcher, ['operators', index]));
+    problems.push(...checkAllowingMatcher(checked, matcher, ['operators', index]));
   }
   for (const [name, workspace] of Object.entries(policy.workspaces)) {
     if (workspace.fetch !== undefined) {
@@ -179,6 +137,6 @@ export function crossCheckPolicy(policy: PolicyDocument, declared: Declared): Po
   for (const [name, grant] of Object.entries(policy.grants)) problems.push(...checkGrant(checked, name, grant));
   for (const [index, matcher] of policy.deny.entries())
     problems.push(...checkMatcher(checked, matcher, ['deny', index]));
-  problems.push(...checkSharing(checked));
+  problems.push(...checkSharing(checked), ...checkUsers(checked), ...checkExpectations(checked));
   return problems;
 }

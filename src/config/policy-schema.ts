@@ -1,60 +1,11 @@
 import * as z from 'zod';
 import { durationSeconds } from './duration.ts';
+import { issuerSchema } from './issuer-schema.ts';
+import { matcherSchema } from './matcher-schema.ts';
+import { expectation } from './question-schema.ts';
+import { guid, name } from './shapes.ts';
 
 /** The shape of broker.yaml. What no shape can say (dangling names, grants that never match) is in `cross-checks.ts`. */
-
-const name = z
-  .string()
-  .regex(
-    /^(?!\d+$)[a-zA-Z0-9][a-zA-Z0-9-]{0,62}$/,
-    'must be letters, digits and hyphens, at most 63, not starting with a hyphen and not a mere number',
-  );
-
-const guid = z.guid('must be a GUID').transform((text) => text.toLowerCase());
-
-const audience = z
-  .string()
-  .min(1)
-  .refine(
-    (text) => text.toLowerCase() !== 'api://azureadtokenexchange',
-    'is the audience of federated credentials: a token for it must never be sent to a broker',
-  );
-
-const issuer = z
-  .strictObject({
-    entraTenant: guid.describe('Tenant whose v1 and v2 access tokens are accepted.'),
-    audience: z
-      .union([audience.transform((one) => [one]), z.array(audience).min(1).max(4)])
-      .describe(
-        'What the token’s aud must be, exactly: the application id URI (v1 tokens), the application id (v2 tokens).',
-      ),
-  })
-  .describe('An issuer of caller tokens.');
-
-const entraNames = ['email', 'upn', 'preferred_username', 'unique_name', 'name', 'family_name', 'given_name'];
-
-const matcher = z
-  .strictObject({
-    issuer: name.describe('A name under issuers.'),
-    class: z.enum(['user', 'app']).describe('user: a signed-in person; app: a service, job or managed identity.'),
-    oid: guid.optional().describe('Object id of the user or service principal.'),
-    subject: z.string().min(1).optional().describe('The sub claim.'),
-    appId: guid.optional().describe('Client id of the calling application; class app only.'),
-    roles: z.array(z.string().min(1)).min(1).optional().describe('App roles that the token must all have.'),
-    claims: z
-      .record(
-        z
-          .string()
-          .refine(
-            (claim) => !entraNames.includes(claim.toLowerCase()),
-            'is a name that its holder or an administrator can change: match on oid or subject',
-          ),
-        z.union([z.string(), z.number(), z.boolean()]),
-      )
-      .optional()
-      .describe('Claims that the token must all have, exactly.'),
-  })
-  .describe('Which callers are meant.');
 
 const managedIdentity = z.strictObject({
   clientId: guid.optional().describe('Client id of a user-assigned identity; absent means system-assigned.'),
@@ -69,6 +20,15 @@ const servicePrincipal = z.strictObject({
     .describe('Name of the Key Vault secret that holds the password.'),
 });
 
+/** The managed identity whose token proves an application to Entra, in place of a secret (workload identity federation). */
+const assertedBy = {
+  tenantId: guid,
+  clientId: guid.describe('Client id of the application that trusts the managed identity by a federated credential.'),
+  managedIdentity: managedIdentity.describe('The managed identity whose token is the client assertion.'),
+};
+
+const kinds = ['managedIdentity', 'servicePrincipal', 'federated', 'onBehalfOf'] as const;
+
 const identity = z
   .strictObject({
     use: z
@@ -77,12 +37,25 @@ const identity = z
     sharedBy: z.array(name).min(2).optional().describe('Workspaces that knowingly share an issue identity.'),
     managedIdentity: managedIdentity.optional(),
     servicePrincipal: servicePrincipal.optional(),
+    federated: z.strictObject(assertedBy).optional().describe('An application without a secret: the default choice.'),
+    onBehalfOf: z
+      .strictObject(assertedBy)
+      .optional()
+      .describe('The signed-in user’s own access, through the application whose API the user’s token is for.'),
   })
   .refine(
-    (value) => (value.managedIdentity === undefined) !== (value.servicePrincipal === undefined),
-    'must say exactly one of managedIdentity and servicePrincipal',
+    (value) => kinds.filter((kind) => value[kind] !== undefined).length === 1,
+    'must say exactly one of managedIdentity, servicePrincipal, federated and onBehalfOf',
   )
   .describe('What obtains tokens from Entra.');
+
+/** Names of services of SDK v1: Microsoft's reference of `Webservice.deploy`. */
+const serviceName = z
+  .string()
+  .regex(
+    /^[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?$/,
+    'must be the name of a web service: lower-case letters, digits and hyphens, at most 32, a letter first',
+  );
 
 const workspace = z
   .strictObject({
@@ -90,6 +63,10 @@ const workspace = z
     resource_group: z.string().regex(/^[-\w._()]{1,90}$/, 'must be the name of a resource group'),
     workspace_name: z.string().regex(/^[a-zA-Z0-9][\w-]{2,32}$/, 'must be the name of an Azure ML workspace'),
     fetch: name.optional().describe('The fetch identity that reads endpoints and obtains their tokens and keys.'),
+    endpoints: z
+      .record(serviceName, z.strictObject({ kind: z.literal('webService').describe('A web service of SDK v1.') }))
+      .optional()
+      .describe('What is not an online endpoint, by its name; online endpoints need no entry.'),
   })
   .describe('An Azure ML workspace: the keys of its config.json, verbatim.');
 
@@ -116,7 +93,7 @@ const allowed = z.union(
 
 const grant = z
   .strictObject({
-    caller: matcher,
+    caller: matcherSchema,
     allow: z.array(allowed).min(1),
     maxLifetime: durationSeconds.describe('The most seconds that a token may have left when it is handed out.'),
     suspended: z.boolean().default(false).describe('true: the grant is kept but allows nothing.'),
@@ -171,8 +148,8 @@ const keyRotation = z
   .describe('The two keys of an online endpoint, by turns.');
 
 export const policySchema = z.strictObject({
-  issuers: z.record(name, issuer),
-  operators: z.array(matcher).default([]),
+  issuers: z.record(name, issuerSchema),
+  operators: z.array(matcherSchema).default([]),
   identities: z.record(name, identity).default({}),
   workspaces: z.record(name, workspace).default({}),
   grants: z.record(name, grant).default({}),
@@ -180,7 +157,8 @@ export const policySchema = z.strictObject({
     .record(rotationName, z.union([secretRotation, keyRotation]))
     .default({})
     .describe('What is rotated: service principals’ passwords by the name of their Key Vault secret, endpoints’ keys.'),
-  deny: z.array(matcher).default([]).describe('Callers cut off at once, whatever the grants say.'),
+  deny: z.array(matcherSchema).default([]).describe('Callers cut off at once, whatever the grants say.'),
+  expect: z.array(expectation).default([]).describe('Tests of this policy, run by npm run policy -- check.'),
 });
 
 export type PolicyDocument = z.output<typeof policySchema>;
@@ -188,8 +166,11 @@ export type Matcher = PolicyDocument['deny'][number];
 export type Grant = PolicyDocument['grants'][string];
 export type Allowed = Grant['allow'][number];
 export type Issuer = PolicyDocument['issuers'][string];
+export type EntraIssuer = Extract<Issuer, { entraTenant: string }>;
+export type OidcIssuer = Extract<Issuer, { issuer: string }>;
 export type Identity = PolicyDocument['identities'][string];
 export type Workspace = PolicyDocument['workspaces'][string];
+export type DescribedCaller = PolicyDocument['expect'][number]['caller'];
 export type RotationEntry = PolicyDocument['rotations'][string];
 
 /** The JSON Schema of broker.yaml for editors, made from the schema that validates it. */

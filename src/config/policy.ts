@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { type Document, isAlias, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type * as z from 'zod';
-import { crossCheckPolicy, type Declared } from './cross-checks.ts';
+import { crossCheckPolicy } from './cross-checks.ts';
+import type { IssuerLimits } from './issuer-checks.ts';
 import { type Located, lineOf, locateIssue } from './locate.ts';
+import type { Declared } from './policy-problem.ts';
 import { type Identity, type PolicyDocument, policySchema } from './policy-schema.ts';
 import { crossCheckRotations, type Reserved } from './rotation-checks.ts';
 import { DEFAULT_TOKEN_CACHE_KEY, type Parsed } from './settings.ts';
@@ -13,9 +15,20 @@ export interface Policy extends PolicyDocument {
   hash: string;
 }
 
-/** The names of the identities of one use. */
+/** The names of the identities of one use that have tokens of their own: all but those that act for users. */
 export function identityNames({ identities }: PolicyDocument, use: Identity['use']): string[] {
-  return Object.entries(identities).flatMap(([name, identity]) => (identity.use === use ? [name] : []));
+  return Object.entries(identities).flatMap(([name, identity]) =>
+    identity.use === use && identity.onBehalfOf === undefined ? [name] : [],
+  );
+}
+
+/** The identities that act for users, by name. */
+export function userIdentities({ identities }: PolicyDocument): Map<string, NonNullable<Identity['onBehalfOf']>> {
+  return new Map(
+    Object.entries(identities).flatMap(([name, { onBehalfOf }]) =>
+      onBehalfOf === undefined ? [] : [[name, onBehalfOf] as const],
+    ),
+  );
 }
 
 type Plain = Record<string, unknown>;
@@ -50,7 +63,12 @@ function findProtoKeys(document: Document, lines: LineCounter): Located[] {
 /** The names that a policy declares, well or not, so that a broken entry is not told a second time as a missing one. */
 function declaredIn(plain: Plain): Declared {
   const namesOf = (section: string) => new Set(isPlain(plain[section]) ? Object.keys(plain[section]) : []);
-  return { issuers: namesOf('issuers'), identities: namesOf('identities'), workspaces: namesOf('workspaces') };
+  return {
+    issuers: namesOf('issuers'),
+    identities: namesOf('identities'),
+    workspaces: namesOf('workspaces'),
+    grants: namesOf('grants'),
+  };
 }
 
 /**
@@ -71,16 +89,22 @@ function withoutBroken(plain: Plain, issues: readonly z.core.$ZodIssue[]): Polic
   return policySchema.safeParse(rest).data;
 }
 
+/** What the settings say to the policy: names that they use, and which issuers the cloud allows. */
+type Surroundings = Reserved & Partial<IssuerLimits>;
+
 /** Without settings, or with broken ones, what their defaults use. */
-const reservedByDefault: Reserved = { tokenCacheKey: DEFAULT_TOKEN_CACHE_KEY, brokerIdentityClientId: undefined };
+const surroundingsByDefault: Surroundings = {
+  tokenCacheKey: DEFAULT_TOKEN_CACHE_KEY,
+  brokerIdentityClientId: undefined,
+};
 
 /**
  * Reads a policy text. All problems come back together, each as `line N: where: what`, in the order of their lines.
  * YAML 1.2; repeated keys are problems.
  *
- * @param reserved what the settings use, so that no rotation may: the settings themselves
+ * @param surroundings what the settings use, so that no rotation may, and allow of issuers: the settings themselves
  */
-export function parsePolicy(text: string, reserved: Reserved = reservedByDefault): Parsed<Policy> {
+export function parsePolicy(text: string, surroundings: Surroundings = surroundingsByDefault): Parsed<Policy> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
   const failed = (problems: Located[]): Parsed<Policy> => ({
@@ -101,7 +125,10 @@ export function parsePolicy(text: string, reserved: Reserved = reservedByDefault
   const crossed =
     checked === undefined
       ? []
-      : [...crossCheckPolicy(checked, declared), ...crossCheckRotations(checked, declared, reserved)];
+      : [
+          ...crossCheckPolicy(checked, declared, { internalIssuers: surroundings.internalIssuers ?? false }),
+          ...crossCheckRotations(checked, declared, surroundings),
+        ];
   const problems = [
     ...findProtoKeys(document, lines),
     ...issues.flatMap((issue) => locateIssue(document, lines, issue)),

@@ -1,5 +1,6 @@
-import { checkEndpointEntry, type Declared, type PolicyProblem, workspaceOfPattern } from './cross-checks.ts';
+import { checkEndpointEntry, workspaceOfPattern } from './cross-checks.ts';
 import { durationText } from './duration.ts';
+import type { Declared, PolicyProblem } from './policy-problem.ts';
 import type { PolicyDocument, RotationEntry } from './policy-schema.ts';
 import type { Settings } from './settings.ts';
 
@@ -89,7 +90,7 @@ function forbiddenClients(policy: PolicyDocument, { brokerIdentityClientId }: Re
       forbidden.set(clientId, `is the managed identity ${name}, which has no secret to rotate`);
   }
   for (const [name, { audience }] of Object.entries(policy.issuers)) {
-    for (const clientId of audience.flatMap((text) => text.toLowerCase().match(guids) ?? [])) {
+    for (const clientId of [audience].flat().flatMap((text) => text.toLowerCase().match(guids) ?? [])) {
       forbidden.set(
         clientId,
         `would be a rotation of the broker’s own app (the audience of issuers.${name}), which must have no secret: remove it`,

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { type Cloud, clouds } from './clouds.ts';
 import { isNcrontab } from './ncrontab.ts';
+import { isBlobUrl } from './policy-source.ts';
 
 /**
  * The app settings, read once. This file says what each means; the README's table repeats it for people. Nothing else
@@ -13,7 +14,7 @@ export interface Settings {
   role: Role;
   /** Where callers reach the broker; links and audiences are built on it, never on the Host header. */
   publicUrl: string;
-  /** Path of broker.yaml, absolute or relative to the app folder. */
+  /** Path of broker.yaml, absolute or relative to the app folder; or the https URL of a blob. */
   policy: string;
   keyVaultUrl: string;
   /** The storage account's table service that holds sealed endpoint tokens. */
@@ -27,6 +28,10 @@ export interface Settings {
   instanceDiscovery: boolean;
   /** Off only where the cloud is `custom`: Key Vault's challenge may name another host than the vault's. */
   challengeVerification: boolean;
+  /** Only where the cloud is `custom`: OIDC issuers may be on loopback, on the link or at a private address. */
+  internalIssuers: boolean;
+  /** Only where the cloud is `custom`: where the documents of OIDC issuers are fetched instead of at the issuers. */
+  oidcUrl: string | undefined;
   /** Client id of the user-assigned identity for Key Vault and tables; absent means system-assigned. */
   brokerIdentityClientId: string | undefined;
   /** Six-field NCRONTAB texts; absent means that the default of the trigger holds. */
@@ -43,6 +48,8 @@ export interface Settings {
   proofSpreadSeconds: number;
   /** How many sign-ins in a row prove a new secret. */
   proofCount: number;
+  /** What one caller may ask of one instance. */
+  callerRequestsPerMinute: number;
 }
 
 export type Parsed<T> = { ok: true; value: T } | { ok: false; problems: string[] };
@@ -53,6 +60,12 @@ export type ParsedSettings = Parsed<Settings> & { policy: string };
 const withoutSlash = (url: string): string => url.replace(/\/+$/, '');
 
 const httpsUrl = z.url({ protocol: /^https$/, error: 'must be an https URL' }).transform(withoutSlash);
+
+/** A query could hold a shared access signature, which is a secret in a setting that is shown around. */
+function isPlainHttps(text: string): boolean {
+  const url = URL.parse(text);
+  return url?.protocol === 'https:' && url.pathname.length > 1 && url.search + url.hash + url.username === '';
+}
 
 const onOff = z.enum(['on', 'off'], 'must be on or off').default('on');
 
@@ -78,7 +91,10 @@ const environment = z.object({
   POLICY: z
     .string()
     .min(1)
-    .refine((text) => !/^[a-z]+:\/\//i.test(text), 'must be a path: a policy in a blob cannot be read yet')
+    .refine(
+      (text) => !isBlobUrl(text) || isPlainHttps(text),
+      'must be a path, or the https URL of a blob without a query: the broker signs in to read it',
+    )
     .default(DEFAULT_POLICY),
   KEY_VAULT_URL: httpsUrl,
   TOKEN_STORE_URL: httpsUrl,
@@ -96,6 +112,7 @@ const environment = z.object({
   ENTRA_URL: httpsUrl.optional(),
   ARM_URL: httpsUrl.optional(),
   GRAPH_URL: httpsUrl.optional(),
+  OIDC_URL: httpsUrl.optional(),
   ENTRA_INSTANCE_DISCOVERY: onOff,
   KEY_VAULT_CHALLENGE_VERIFICATION: onOff,
   BROKER_IDENTITY_CLIENT_ID: z.guid('must be the client id of a user-assigned managed identity').optional(),
@@ -107,16 +124,18 @@ const environment = z.object({
   ROTATION_LOOK_SECONDS: wholeNumber(1, 86_400).default(300),
   PROOF_SPREAD_SECONDS: wholeNumber(0, 3600).default(60),
   PROOF_COUNT: wholeNumber(1, 10).default(3),
+  CALLER_REQUESTS_PER_MINUTE: wholeNumber(1, 10_000_000).default(6000),
 });
 
 type Environment = z.output<typeof environment>;
 
-const customOnly = ['ENTRA_URL', 'ARM_URL', 'GRAPH_URL'] as const;
+const customNeeds = ['ENTRA_URL', 'ARM_URL', 'GRAPH_URL'] as const;
+const customOnly = [...customNeeds, 'OIDC_URL'] as const;
 
 /** Rules that no single setting can state; told even where single settings are broken. */
 function crossCheck(given: Readonly<Record<string, string | undefined>>): string[] {
   if (given.AZURE_CLOUD === 'custom') {
-    return customOnly.flatMap((name) =>
+    return customNeeds.flatMap((name) =>
       given[name] === undefined ? [`${name}: is needed where AZURE_CLOUD is custom`] : [],
     );
   }
@@ -133,10 +152,12 @@ function crossCheck(given: Readonly<Record<string, string | undefined>>): string
 /** A custom cloud moves where keys and tokens are fetched, never the issuer that a token must name. */
 function cloudOf(env: Environment): Cloud {
   if (env.AZURE_CLOUD !== 'custom') return clouds[env.AZURE_CLOUD];
+  const armEndpoint = env.ARM_URL ?? clouds.public.armEndpoint;
   return {
     ...clouds.public,
     authorityHost: env.ENTRA_URL ?? clouds.public.authorityHost,
-    armEndpoint: env.ARM_URL ?? clouds.public.armEndpoint,
+    armEndpoint,
+    amlRegionEndpoint: () => armEndpoint,
     graphEndpoint: env.GRAPH_URL ?? clouds.public.graphEndpoint,
   };
 }
@@ -172,6 +193,8 @@ export function parseSettings(env: Readonly<Record<string, string | undefined>>)
       cloud: cloudOf(values),
       instanceDiscovery: values.ENTRA_INSTANCE_DISCOVERY === 'on',
       challengeVerification: values.KEY_VAULT_CHALLENGE_VERIFICATION === 'on',
+      internalIssuers: values.AZURE_CLOUD === 'custom',
+      oidcUrl: values.OIDC_URL,
       brokerIdentityClientId: values.BROKER_IDENTITY_CLIENT_ID,
       refreshSchedule: values.REFRESH_SCHEDULE,
       rotateSchedule: values.ROTATE_SCHEDULE,
@@ -181,6 +204,7 @@ export function parseSettings(env: Readonly<Record<string, string | undefined>>)
       rotationLookSeconds: values.ROTATION_LOOK_SECONDS,
       proofSpreadSeconds: values.PROOF_SPREAD_SECONDS,
       proofCount: values.PROOF_COUNT,
+      callerRequestsPerMinute: values.CALLER_REQUESTS_PER_MINUTE,
     },
   };
 }

@@ -23,8 +23,12 @@ export interface EndpointTokensOptions {
 }
 
 export interface EndpointTokens {
-  /** A token before its refreshBy; or, while Azure ML is out of reach, one that is still valid, marked stale. */
-  current(from: FetchedWorkspace, endpoint: Endpoint): Promise<ServedToken>;
+  /**
+   * A token before its refreshBy; or, while Azure ML is out of reach, one that is still valid, marked stale. Where it has
+   * less than `minRemainingSeconds` left, the next one is obtained ahead of time, at most once per quarter of the
+   * token’s life; what is served may still have less.
+   */
+  current(from: FetchedWorkspace, endpoint: Endpoint, minRemainingSeconds?: number): Promise<ServedToken>;
   /** Obtains the next token if it is time; true when a new one was obtained. */
   refreshIfDue(from: FetchedWorkspace, endpoint: Endpoint): Promise<boolean>;
   /** Drops what is held for an endpoint that is gone, or that no longer takes such tokens. */
@@ -56,6 +60,10 @@ export function refreshDueAt(token: EndpointToken, refreshAheadSeconds: number):
   return addSeconds(token.refreshBy, -Math.min(refreshAheadSeconds, Math.max(quarter, 0)));
 }
 
+/** A quarter of the token’s life, which began when it was obtained. */
+const quarterSecondsOf = ({ obtainedAt, expiresOn }: EndpointToken): number =>
+  secondsBetween(obtainedAt, expiresOn) / 4;
+
 const fresh = (token: EndpointToken, now: Date): boolean => now < token.refreshBy && now < token.expiresOn;
 
 /**
@@ -66,6 +74,12 @@ function withUsableRefreshBy(token: EndpointToken, now: Date): EndpointToken {
   const left = secondsBetween(now, token.expiresOn);
   if (left <= 0) throw new BrokerError('unexpected_upstream_answer', { reason: 'endpoint_token_already_expired' });
   return token.refreshBy > now ? token : { ...token, refreshBy: addSeconds(now, left / 2) };
+}
+
+/** The same end means the same token again: its life began when it came first. */
+function withItsBeginning(token: EndpointToken, before: EndpointToken | undefined): EndpointToken {
+  const same = before !== undefined && before.expiresOn.getTime() === token.expiresOn.getTime();
+  return same ? { ...token, obtainedAt: before.obtainedAt } : token;
 }
 
 /** Of two tokens, the one to be refreshed later; a missing one never wins. */
@@ -82,7 +96,10 @@ export function createEndpointTokens(options: EndpointTokensOptions): EndpointTo
   const { machineLearning, store, clock, log, refreshAheadSeconds } = options;
   const memory = new LRUCache<string, EndpointToken>({ max: MAX_TOKENS });
   const pauses = new LRUCache<string, Pause>({ max: MAX_TOKENS });
+  /** When a caller’s wish for more life may next bring a refresh forward, where one did already. */
+  const nextWishes = new LRUCache<string, Date>({ max: MAX_TOKENS });
   const oneLookUp = createSingleFlight<ServedToken>();
+  const oneWish = createSingleFlight<ServedToken>();
   const oneFetch = createSingleFlight<Fetched>();
 
   const keyOf = (from: FetchedWorkspace, { id, createdAt }: Endpoint) => `${id}|${createdAt}|${from.identity}`;
@@ -124,7 +141,7 @@ export function createEndpointTokens(options: EndpointTokensOptions): EndpointTo
       try {
         const answer = await machineLearning.getToken(from.workspace, endpoint.name);
         checkEndpointToken(answer.accessToken, endpoint.name);
-        const token = withUsableRefreshBy(answer, clock());
+        const token = withItsBeginning(withUsableRefreshBy(answer, clock()), memory.get(key));
         memory.set(key, token);
         pauses.delete(key);
         log.info('endpoint_token_obtained', {
@@ -173,11 +190,41 @@ export function createEndpointTokens(options: EndpointTokensOptions): EndpointTo
       }
     });
 
+  const serve = async (from: FetchedWorkspace, endpoint: Endpoint): Promise<ServedToken> => {
+    const held = memory.get(keyOf(from, endpoint));
+    if (held !== undefined && fresh(held, clock())) return { token: held, stale: false };
+    return lookUp(from, endpoint);
+  };
+
+  /** `obtainedAt` goes with the token into the store, so a quarter counts across instances. */
+  const mayBringForward = (key: string, token: EndpointToken): boolean => {
+    const now = clock();
+    const next = nextWishes.get(key);
+    return now >= addSeconds(token.obtainedAt, quarterSecondsOf(token)) && (next === undefined || now >= next);
+  };
+
+  /** The next token ahead of time; the one in hand where another instance was faster, or Azure ML is out of reach. */
+  const bringForward = (from: FetchedWorkspace, endpoint: Endpoint, served: ServedToken): Promise<ServedToken> =>
+    oneWish(keyOf(from, endpoint), async () => {
+      const key = keyOf(from, endpoint);
+      const newest = (await newestHeld(from, endpoint)) ?? served.token;
+      if (!mayBringForward(key, newest) || paused(from, endpoint)) return stillValid(newest) ?? served;
+      nextWishes.set(key, addSeconds(clock(), quarterSecondsOf(newest)));
+      try {
+        return { token: (await fetchNew(from, endpoint)).token, stale: false };
+      } catch (error) {
+        if (!(error instanceof UpstreamError && error.outOfReach)) throw error;
+        log.warn('endpoint_token_not_brought_forward', { endpoint: endpoint.id, error: error.message });
+        return served;
+      }
+    });
+
   return {
-    async current(from, endpoint) {
-      const held = memory.get(keyOf(from, endpoint));
-      if (held !== undefined && fresh(held, clock())) return { token: held, stale: false };
-      return lookUp(from, endpoint);
+    async current(from, endpoint, minRemainingSeconds = 0) {
+      const served = await serve(from, endpoint);
+      const left = secondsBetween(clock(), served.token.expiresOn);
+      if (left >= minRemainingSeconds || !mayBringForward(keyOf(from, endpoint), served.token)) return served;
+      return bringForward(from, endpoint, served);
     },
     async refreshIfDue(from, endpoint) {
       const due = (token: EndpointToken | undefined) =>

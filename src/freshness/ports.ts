@@ -2,10 +2,15 @@ import type { Workspace } from '../config/policy-schema.ts';
 
 /** What the rest of the broker needs of Azure ML, in its own words. */
 
-export type AuthMode = 'aml_token' | 'aad_token' | 'key';
+/** `none`: a web service of SDK v1 that asks for no credential. */
+export type AuthMode = 'aml_token' | 'aad_token' | 'key' | 'none';
+
+/** An online endpoint on Azure ML's own machines or on a Kubernetes cluster; or a web service of SDK v1. */
+export type EndpointKind = 'managed' | 'kubernetes' | 'webService';
 
 /** An online endpoint as Resource Manager describes it. */
 export interface Endpoint {
+  kind: EndpointKind;
   /** ARM id, lower case. */
   id: string;
   /** Name, lower case. */
@@ -56,11 +61,17 @@ export interface MachineLearning {
   regenerateKey(workspace: Workspace, name: string, key: KeyName): Promise<'ended' | 'running' | 'busy'>;
 }
 
+/** Whether the policy says that this name is a web service of SDK v1. */
+export function isWebService({ endpoints = {} }: Workspace, name: string): boolean {
+  return Object.hasOwn(endpoints, name.toLowerCase());
+}
+
 /** The ARM id of an endpoint, lower case, made from the policy alone. */
 export function endpointId(workspace: Workspace, name: string): string {
+  const collection = isWebService(workspace, name) ? 'services' : 'onlineEndpoints';
   return [
     `/subscriptions/${workspace.subscription_id}/resourceGroups/${workspace.resource_group}`,
-    `/providers/Microsoft.MachineLearningServices/workspaces/${workspace.workspace_name}/onlineEndpoints/${name}`,
+    `/providers/Microsoft.MachineLearningServices/workspaces/${workspace.workspace_name}/${collection}/${name}`,
   ]
     .join('')
     .toLowerCase();

@@ -13,9 +13,10 @@ const instant = z.iso.datetime().transform((text) => new Date(text));
 
 const contents = z.strictObject({
   endpoint: z.strictObject({
+    kind: z.enum(['managed', 'kubernetes', 'webService']),
     id: z.string(),
     name: z.string(),
-    authMode: z.enum(['aml_token', 'aad_token', 'key']),
+    authMode: z.enum(['aml_token', 'aad_token', 'key', 'none']),
     createdAt: z.string(),
     scoringUri: z.url({ protocol: /^https?$/ }),
   }),

@@ -4,7 +4,7 @@ import { toJsonAnswer } from '../http/problem.ts';
 import { minRemaining, readEndpoint, readJsonBody, readWorkspace } from '../http/request.ts';
 import type { IssueEndpointToken } from '../issuing/endpoint-token.ts';
 
-const body = z.strictObject({ minRemaining });
+export const endpointTokenBody = z.strictObject({ minRemaining });
 
 /** `POST /workspaces/{workspace}/endpoints/{endpoint}/token` */
 export function endpointToken(broker: () => Promise<CallerGate & { issueEndpointToken: IssueEndpointToken }>) {
@@ -14,7 +14,7 @@ export function endpointToken(broker: () => Promise<CallerGate & { issueEndpoint
       workspace: readWorkspace(request),
       endpoint: readEndpoint(request),
     } as const;
-    const { minRemaining: minRemainingSeconds } = await readJsonBody(request, body);
+    const { minRemaining: minRemainingSeconds } = await readJsonBody(request, endpointTokenBody);
     return toJsonAnswer(await issueEndpointToken({ caller, target, correlationId, minRemainingSeconds }));
   });
 }

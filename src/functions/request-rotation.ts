@@ -4,7 +4,7 @@ import { readIdempotencyKey, readRotation, toAccepted } from '../http/operator-r
 import { readJsonBody } from '../http/request.ts';
 import type { RotationRequests } from '../rotation/requests.ts';
 
-const body = z.strictObject({
+export const requestRotationBody = z.strictObject({
   reason: z.enum(['requested', 'compromised'], 'must be requested or compromised').default('requested'),
 });
 
@@ -13,7 +13,7 @@ export function requestRotation(broker: () => Promise<CallerGate & { rotations: 
   return forCallers(broker, async ({ broker: { rotations }, caller, request, correlationId }) => {
     const rotation = readRotation(request);
     const idempotencyKey = readIdempotencyKey(request);
-    const { reason } = await readJsonBody(request, body);
+    const { reason } = await readJsonBody(request, requestRotationBody);
     const seen = await rotations.request({ caller, correlationId, rotation, reason, idempotencyKey });
     return toAccepted(seen.run, seen.location, seen.retryAfterSeconds);
   });

@@ -18,8 +18,11 @@ export type Decision =
   | { allowed: false; code: 'not_granted' | 'caller_denied'; reason: string };
 
 export interface Grants {
-  /** The first grant, in the order of the policy, that allows this caller this target; or why none does. */
-  decide(caller: Caller, target: Target): Decision;
+  /**
+   * The first grant, in the order of the policy, that allows this caller this target; or why none does. With
+   * `throughIdentity` only entries that name an identity count: endpoints in aad_token mode need one.
+   */
+  decide(caller: Caller, target: Target, throughIdentity?: 'throughIdentity'): Decision;
   /** True when a `deny` entry cuts the caller off. */
   denies(caller: Caller): boolean;
   /** Endpoints of this workspace that any grant in force can reach: the ones worth keeping fresh. */
@@ -45,7 +48,10 @@ function compileEntry(allowed: Allowed): Entry {
       workspace,
       identity,
       allows: (target) =>
-        target.kind === 'workspaceToken' && target.workspace === workspace && target.audience === audience,
+        target.kind === 'workspaceToken' &&
+        target.workspace === workspace &&
+        target.audience === audience &&
+        (target.identity === undefined || target.identity === identity),
     };
   }
   const [kind, pattern, identity] =
@@ -81,12 +87,14 @@ export function compileGrants(policy: Pick<PolicyDocument, 'grants' | 'deny'>): 
 
   return {
     denies,
-    decide(caller, target) {
+    decide(caller, target, throughIdentity) {
       if (denies(caller)) return { allowed: false, code: 'caller_denied', reason: 'denied' };
       let reason = 'no_grant_for_caller';
       for (const { name, caller: matcher, suspended, maxLifetimeSeconds, entries } of grants) {
         if (!matchesCaller(matcher, caller)) continue;
-        const entry = entries.find(({ allows }) => allows(target));
+        const entry = entries.find(
+          ({ allows, identity }) => allows(target) && (throughIdentity === undefined || identity !== undefined),
+        );
         if (entry !== undefined && !suspended) {
           return { allowed: true, permit: { grant: name, maxLifetimeSeconds, identity: entry.identity } };
         }

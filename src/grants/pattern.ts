@@ -1,9 +1,13 @@
+/** A pattern for names in lower case, such as those of endpoints: its own letter case does not count. */
+export const compilePattern = (pattern: string): ((name: string) => boolean) =>
+  compileExactPattern(pattern.toLowerCase());
+
 /**
- * Compiles a pattern in which `*` stands for any characters (none as well); everything else stands for itself. The
- * pattern is anchored at both ends and compares lower case.
+ * Compiles a pattern in which `*` stands for any characters (none as well); everything else, letter case included,
+ * stands for itself. The pattern is anchored at both ends.
  */
-export function compilePattern(pattern: string): (name: string) => boolean {
-  const [first = '', ...rest] = pattern.toLowerCase().split('*');
+export function compileExactPattern(pattern: string): (text: string) => boolean {
+  const [first = '', ...rest] = pattern.split('*');
   const last = rest.pop();
   if (last === undefined) return (name) => name === first;
   return (name) => {

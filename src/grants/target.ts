@@ -1,6 +1,7 @@
 /** What a caller may obtain. Endpoint names are lower case here: Resource Manager does not tell cases apart. */
 export type Target =
-  | { kind: 'workspaceToken'; workspace: string; audience: 'aml' | 'arm' }
+  /** With `identity` (its name in the policy), only through that one. */
+  | { kind: 'workspaceToken'; workspace: string; audience: 'aml' | 'arm'; identity?: string }
   | { kind: 'endpointToken'; workspace: string; endpoint: string }
   | { kind: 'endpointKey'; workspace: string; endpoint: string };
 

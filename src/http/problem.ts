@@ -8,6 +8,15 @@ export const commonHeaders = { 'Cache-Control': 'no-store', 'X-Content-Type-Opti
 const challenge =
   'Bearer realm="aml-token-broker", error="invalid_token", error_description="The access token is missing, malformed, expired or not for this broker"';
 
+/**
+ * The challenge of a 401 (RFC 6750, section 3). Where Entra wants a stronger sign-in it carries the claims to ask for, in
+ * base64 (Microsoft reference: "Claims challenges, claims requests and client capabilities").
+ */
+const challengeOf = ({ code, claims }: BrokerError): string =>
+  code === 'step_up_required' && claims !== undefined
+    ? `Bearer realm="aml-token-broker", error="insufficient_claims", claims="${Buffer.from(claims).toString('base64')}"`
+    : challenge;
+
 /** A failure as the caller sees it: `application/problem+json` (RFC 9457). */
 export function toProblem(error: BrokerError, correlationId: string): HttpResponseInit {
   const { title, status } = problems[error.code];
@@ -16,7 +25,7 @@ export function toProblem(error: BrokerError, correlationId: string): HttpRespon
     headers: {
       ...commonHeaders,
       'Content-Type': 'application/problem+json',
-      ...(status === 401 ? { 'WWW-Authenticate': challenge } : {}),
+      ...(status === 401 ? { 'WWW-Authenticate': challengeOf(error) } : {}),
       ...(error.retryAfterSeconds === undefined ? {} : { 'Retry-After': String(Math.ceil(error.retryAfterSeconds)) }),
     },
     body: JSON.stringify({

@@ -2,7 +2,7 @@ import type { AuthMode, KeyName, MachineLearning } from '../freshness/ports.ts';
 import type { Target } from '../grants/target.ts';
 import type { FindKeyInUse } from '../rotation/key-in-use.ts';
 import type { Issue, IssueRequest } from './issue.ts';
-import type { UseEndpoint } from './use-endpoint.ts';
+import { openToEverybody, type UseEndpoint } from './use-endpoint.ts';
 
 export interface EndpointKeyAnswer {
   /** The one key to use now. */
@@ -26,8 +26,8 @@ export interface EndpointKeyOptions {
 
 const elsewhere = {
   aml_token: 'This endpoint authenticates with tokens: ask its /token route instead.',
-  aad_token:
-    'This endpoint authenticates with Entra tokens (aad_token mode): it has no keys, and its /token route is not yet served by the broker.',
+  aad_token: 'This endpoint authenticates with Entra tokens (aad_token mode): ask its /token route instead.',
+  none: openToEverybody,
 } as const satisfies Record<Exclude<AuthMode, 'key'>, string>;
 
 /**
@@ -45,7 +45,7 @@ export function createIssueEndpointKey({
       useEndpoint({
         workspace,
         endpoint: name,
-        mode: 'key',
+        serves: ['key'],
         elsewhere,
         async use(from, endpoint) {
           const { scoringUri } = endpoint;

@@ -26,6 +26,8 @@ export interface Obtained<Answer> {
   refreshBy?: Date;
   /** The identity that it came through. */
   identity: string;
+  /** Given where another grant than the first one that matches allowed it: that one’s limits hold and go on record. */
+  permit?: Permit;
   /** What the caller receives. */
   answer: Answer;
 }
@@ -83,8 +85,8 @@ function checkLife(
 /** A record that takes so long that the token passes its refreshBy makes one more try worth while, not more. */
 const TRIES = 2;
 
-/** A decision against the caller, as opposed to a failure of ours: these are audited. */
-const isRefusal = (error: BrokerError): boolean => error.status === 403 || error.status === 409;
+/** A decision against the caller, ours or Entra's about the user, as opposed to a failure: these are audited. */
+const isRefusal = (error: BrokerError): boolean => [401, 403, 409].includes(error.status);
 
 /**
  * The one way in which anything is issued: the grant is found, the credential obtained, its life checked, the audit
@@ -116,19 +118,21 @@ export function createIssue({ grants, policyHash, writeAudit, refuse, clock }: I
     const decision = grants.decide(caller, request.target);
     if (!decision.allowed) return refuse(asked, new BrokerError(decision.code, { reason: decision.reason }));
     const { permit } = decision;
+    let used = permit;
     try {
       for (let left = TRIES; left > 0; left--) {
         const obtained = await obtain(request.target, permit);
-        checkLife(obtained.expiresOn, permit, request.minRemainingSeconds, clock());
-        await recordIssue(asked, permit, obtained);
+        used = obtained.permit ?? permit;
+        checkLife(obtained.expiresOn, used, request.minRemainingSeconds, clock());
+        await recordIssue(asked, used, obtained);
         // The record may have taken a while.
-        checkLife(obtained.expiresOn, permit, undefined, clock());
+        checkLife(obtained.expiresOn, used, request.minRemainingSeconds, clock());
         if (obtained.refreshBy === undefined || clock() < obtained.refreshBy) return obtained.answer;
       }
       throw new BrokerError('audit_unavailable', { reason: 'record_took_too_long', retryAfterSeconds: 5 });
     } catch (thrown) {
       const error = toBrokerError(thrown);
-      return isRefusal(error) ? refuse({ ...asked, grant: permit.grant }, error) : Promise.reject(error);
+      return isRefusal(error) ? refuse({ ...asked, grant: used.grant }, error) : Promise.reject(error);
     }
   };
 }

@@ -2,6 +2,7 @@ import type { Caller } from '../callers/caller.ts';
 import { BrokerError } from '../errors.ts';
 import type { EndpointCatalogue } from '../freshness/endpoint-catalogue.ts';
 import type { FetchedWorkspace } from '../freshness/fetched-workspaces.ts';
+import type { Endpoint } from '../freshness/ports.ts';
 import type { Grants } from '../grants/compile.ts';
 import type { Target } from '../grants/target.ts';
 import type { Refuse } from './refuse.ts';
@@ -24,6 +25,13 @@ export interface ListWorkspacesOptions {
   refuse: Refuse;
 }
 
+type Allows = (target: Target, throughIdentity?: 'throughIdentity') => boolean;
+
+/** Whether its `/token` route serves an endpoint, to a caller with the right grant. */
+function givesToken({ authMode, kind }: Endpoint): boolean {
+  return authMode === 'aml_token' || (authMode === 'aad_token' && kind === 'managed');
+}
+
 /** Tells a caller what it may obtain, and nothing about the rest. */
 export function createListWorkspaces({
   grants,
@@ -32,23 +40,22 @@ export function createListWorkspaces({
   catalogue,
   refuse,
 }: ListWorkspacesOptions): ListWorkspaces {
-  const endpointsFor = async (name: string, caller: Caller, allows: (target: Target) => boolean) => {
+  const endpointsFor = async (name: string, caller: Caller, allows: Allows) => {
     const from = workspaces.get(name);
     // Nothing is asked of Azure for a caller who has no grant there.
     if (from === undefined || !grants.reachesEndpoints(caller, name)) return [];
     const endpoints = await catalogue.list(from);
     return endpoints
-      .map(({ name: endpoint, authMode }) => ({
-        name: endpoint,
-        authMode,
-        token: allows({ kind: 'endpointToken', workspace: name, endpoint }),
-        key: allows({ kind: 'endpointKey', workspace: name, endpoint }),
+      .map((endpoint) => ({
+        endpoint,
+        token: { kind: 'endpointToken', workspace: name, endpoint: endpoint.name } as const,
+        key: { kind: 'endpointKey', workspace: name, endpoint: endpoint.name } as const,
       }))
-      .filter(({ token, key }) => token || key)
-      .map(({ name: endpoint, authMode, token, key }) => ({
-        name: endpoint,
-        token: token && authMode === 'aml_token',
-        key: key && authMode === 'key',
+      .filter(({ token, key }) => allows(token) || allows(key))
+      .map(({ endpoint, token, key }) => ({
+        name: endpoint.name,
+        token: givesToken(endpoint) && allows(token, endpoint.authMode === 'aad_token' ? 'throughIdentity' : undefined),
+        key: endpoint.authMode === 'key' && allows(key),
       }))
       .sort((a, b) => a.name.localeCompare(b.name, 'en'));
   };
@@ -60,7 +67,7 @@ export function createListWorkspaces({
         new BrokerError('caller_denied', { reason: 'denied' }),
       );
     }
-    const allows = (target: Target) => grants.decide(caller, target).allowed;
+    const allows: Allows = (target, throughIdentity) => grants.decide(caller, target, throughIdentity).allowed;
     const listings = await Promise.all(
       names.map(
         async (name): Promise<WorkspaceListing> => ({

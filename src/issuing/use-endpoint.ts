@@ -8,14 +8,23 @@ export interface EndpointUse<T> {
   workspace: string;
   /** Lower case. */
   endpoint: string;
-  /** The one mode that the route serves. */
-  mode: AuthMode;
+  /** The modes that the route serves. */
+  serves: readonly AuthMode[];
   /** What a caller should do about an endpoint in another mode. */
   elsewhere: Readonly<Partial<Record<AuthMode, string>>>;
   use(from: FetchedWorkspace, endpoint: Endpoint): Promise<T>;
 }
 
 export type UseEndpoint = <T>(request: EndpointUse<T>) => Promise<T>;
+
+/** What to do about a web service of SDK v1 without authentication. */
+export const openToEverybody =
+  'This web service asks for no credential: authentication is off. Score without one, or ask its owner to switch key or token authentication on.';
+
+/** The refusal of a route that does not serve this endpoint; `detail` says what to do instead. */
+export function wrongAuthMode(authMode: AuthMode, detail: string | undefined): BrokerError {
+  return new BrokerError('wrong_auth_mode', { ...(detail === undefined ? {} : { detail }), members: { authMode } });
+}
 
 /** Failures that a look at an endpoint of today would explain, where the last look is some seconds old. */
 function mayHaveChanged(error: unknown): boolean {
@@ -33,14 +42,13 @@ export function createUseEndpoint(
   workspaces: ReadonlyMap<string, FetchedWorkspace>,
   catalogue: Pick<EndpointCatalogue, 'look'>,
 ): UseEndpoint {
-  return async ({ workspace, endpoint: name, mode, elsewhere, use }) => {
+  return async ({ workspace, endpoint: name, serves, elsewhere, use }) => {
     const from = workspaces.get(workspace);
     const check = (endpoint: Endpoint | undefined): Endpoint => {
       if (endpoint === undefined) throw new BrokerError('not_granted', { reason: 'no_such_endpoint' });
       const { authMode } = endpoint;
-      if (authMode === mode) return endpoint;
-      const detail = elsewhere[authMode];
-      throw new BrokerError('wrong_auth_mode', { ...(detail === undefined ? {} : { detail }), members: { authMode } });
+      if (serves.includes(authMode)) return endpoint;
+      throw wrongAuthMode(authMode, elsewhere[authMode]);
     };
     if (from === undefined) throw new BrokerError('not_granted', { reason: 'no_such_endpoint' });
     const endpoint = check(await catalogue.look(from, name));

@@ -1,6 +1,7 @@
 import type { Target } from '../grants/target.ts';
 import type { GetAppToken } from './app-tokens.ts';
 import type { Issue, IssueRequest } from './issue.ts';
+import type { GetUserToken } from './user-tokens.ts';
 
 export interface WorkspaceTokenAnswer {
   accessToken: string;
@@ -19,16 +20,24 @@ export interface WorkspaceTokenOptions {
   issue: Issue;
   /** Tokens of `use: issue` identities only. */
   appToken: GetAppToken;
+  /** Tokens of `onBehalfOf` identities: the calling user's own access. */
+  userToken: GetUserToken;
+  /** True where the identity acts for the calling user. */
+  actsForUsers: (identity: string) => boolean;
   /** The exact scope of each audience in this cloud. */
   scopes: Readonly<Record<'aml' | 'arm', string>>;
 }
 
 /** Issues an Entra token for a workspace, through the identity that the grant names. */
-export function createIssueWorkspaceToken({ issue, appToken, scopes }: WorkspaceTokenOptions): IssueWorkspaceToken {
+export function createIssueWorkspaceToken(options: WorkspaceTokenOptions): IssueWorkspaceToken {
+  const { issue, appToken, userToken, actsForUsers, scopes } = options;
   return (request) =>
     issue(request, async ({ audience }, permit) => {
       const identity = permit.identity ?? '';
-      const { accessToken, expiresOn, refreshBy } = await appToken(identity, scopes[audience]);
+      const scope = scopes[audience];
+      const { accessToken, expiresOn, refreshBy } = actsForUsers(identity)
+        ? await userToken(identity, scope, request.caller)
+        : await appToken(identity, scope, request.minRemainingSeconds);
       return {
         credential: accessToken,
         expiresOn,

@@ -40,6 +40,8 @@ const failures: Readonly<Record<UpstreamKind, string>> = {
   not_found: 'Azure does not know what the step needs',
   forbidden: 'Azure forbids it to the broker’s identity: check its roles',
   credential_refused: 'Entra refuses the identity’s own sign-in',
+  step_up_required: 'Entra wants a stronger sign-in',
+  user_refused: 'Entra refuses the user’s sign-in',
   throttled: 'Azure asked the broker to slow down',
   unavailable: 'Azure did not answer',
   conflict: 'something changed at the same moment',

@@ -39,6 +39,7 @@ describe('createObtainToken', () => {
         authorityHost: 'https://entra.example',
         instanceDiscovery: true,
         readSecret: () => Promise.reject(new Error('must not be asked')),
+        getClientAssertion: () => Promise.reject(new Error('must not be asked')),
       });
       expect(await rejectionOf(obtain(name, 'scope'))).toMatchObject({ message: 'the identity is not in the policy' });
     },
@@ -53,6 +54,7 @@ describe('createObtainToken', () => {
       authorityHost: 'https://entra.example',
       instanceDiscovery: true,
       readSecret: () => Promise.reject(failure),
+      getClientAssertion: () => Promise.reject(new Error('must not be asked')),
     });
     expect(await rejectionOf(obtain('trainer', 'scope'))).toBe(failure);
   });

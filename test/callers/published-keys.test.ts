@@ -1,6 +1,6 @@
 import type { JWK } from 'jose';
 import { describe, expect, it } from 'vitest';
-import { createKeyRing } from '../../src/callers/published-keys.ts';
+import { createKeyRing, type KeySource } from '../../src/callers/published-keys.ts';
 import { createSigningKey, otherTenant, start, tenant } from './entra.ts';
 
 const one = (await createSigningKey('key-1')).jwk;
@@ -18,8 +18,8 @@ function createTenant(...first: JWK[]) {
   const reports: string[] = [];
   const keyRing = createKeyRing({
     clock: () => now,
-    fetchKeys: async (tenantId) => {
-      fetched.push(tenantId);
+    fetchKeys: async (source) => {
+      fetched.push('entraTenant' in source ? source.entraTenant : source.issuer);
       await gate;
       if (failure !== undefined) throw failure;
       return { keys: published };
@@ -29,14 +29,15 @@ function createTenant(...first: JWK[]) {
       warn: (event, fields) => warnings.push(`${event} ${fields?.ageSeconds}`),
       error: () => undefined,
     },
-    report: (state, tenantId) => reports.push(`${state} ${tenantId}`),
+    report: (state, source) => reports.push(`${state} ${source}`),
   });
   return {
     fetched,
     warnings,
     reports,
-    keyIds: async (keyId: string, tenantId = tenant) => [...(await keyRing(tenantId, keyId)).keyIds],
-    ring: keyRing,
+    keyIds: async (keyId: string, tenantId = tenant) => [...(await keyRing({ entraTenant: tenantId }, keyId)).keyIds],
+    ring: (source: string | KeySource, keyId: string) =>
+      keyRing(typeof source === 'string' ? { entraTenant: source } : source, keyId),
     publish(...next: JWK[]) {
       published = next;
     },
@@ -94,6 +95,21 @@ describe('the key ring', () => {
     entra.publish({ ...two, kid: 'key-1' });
     entra.advance(HOUR);
     expect(await entra.ring(tenant, 'key-1')).not.toBe(first);
+  });
+
+  it('P1: keeps OIDC issuers apart by their URL and by what is pinned: keys held for one are never another’s', async () => {
+    const held = createTenant(one);
+    const issuer = 'https://issuer.example';
+    const first = await held.ring({ issuer, jwksUri: undefined }, 'key-1');
+    held.publish(two);
+    const others = [
+      { issuer, jwksUri: 'https://keys.example/jwks' },
+      { issuer, jwksUri: 'https://keys.example/other' },
+      { issuer: `${issuer}/`, jwksUri: undefined },
+    ];
+    for (const source of others) expect([...(await held.ring(source, 'key-2')).keyIds]).toEqual(['key-2']);
+    expect(await held.ring({ issuer, jwksUri: undefined }, 'key-1')).toBe(first);
+    expect(held.fetched).toHaveLength(4);
   });
 
   it('keeps tenants apart', async () => {

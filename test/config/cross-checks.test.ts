@@ -112,8 +112,11 @@ describe('a policy that contradicts itself is refused, with the line', () => {
     ],
     [
       'users past their Conditional Access',
-      [trainsCaller, '    caller: { issuer: contoso, class: user } #!'],
-      'grants.trains.caller.class: the identities here would serve users past their Conditional Access; say bypassesConditionalAccess: true if that is meant',
+      [
+        `${trainsCaller}\n    allow:\n${trainEntry}`,
+        `    caller: { issuer: contoso, class: user }\n    allow:\n${trainEntry} #!`,
+      ],
+      'grants.trains.allow.0: would serve users past their Conditional Access: name an onBehalfOf identity, or say bypassesConditionalAccess: true in the grant if that is meant',
     ],
     [
       'Conditional Access bypassed for an app',

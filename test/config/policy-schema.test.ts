@@ -67,7 +67,7 @@ describe('a policy of the wrong shape is refused, with the line', () => {
     ],
     [
       'a class that nobody has',
-      [scoresCaller, '    caller: { issuer: contoso, class: workload } #!'],
+      [scoresCaller, '    caller: { issuer: contoso, class: robot } #!'],
       /^grants\.scores\.caller\.class: /,
     ],
     ['an empty list of roles', [scoresCaller, matcherWith('roles: []')], /^grants\.scores\.caller\.roles: /],
@@ -82,12 +82,12 @@ describe('a policy of the wrong shape is refused, with the line', () => {
         readerLine,
         '  reader: { use: fetch, managedIdentity: {}, servicePrincipal: { tenantId: 11111111-1111-4111-8111-111111111111, clientId: 11111111-1111-4111-8111-111111111111, secret: a } } #!',
       ],
-      'identities.reader: must say exactly one of managedIdentity and servicePrincipal',
+      'identities.reader: must say exactly one of managedIdentity, servicePrincipal, federated and onBehalfOf',
     ],
     [
       'an identity that is neither',
       [runnerLine, '  runner: { use: issue }'],
-      'identities.runner: must say exactly one of managedIdentity and servicePrincipal',
+      'identities.runner: must say exactly one of managedIdentity, servicePrincipal, federated and onBehalfOf',
     ],
     [
       'an identity for both uses',
@@ -250,7 +250,7 @@ describe('the JSON Schema of the policy', () => {
     ['an unknown key', ['deny:', 'denied: []\ndeny:']],
     ['an unknown key of a grant', ['    maxLifetime: 90m', '    maxLifetime: 90m\n    note: x']],
     ['a tenant that is no GUID', ['entraTenant: 11111111-1111-4111-8111-111111111111', 'entraTenant: contoso']],
-    ['a class that nobody has', ['class: app, roles: [Train]', 'class: workload, roles: [Train]']],
+    ['a class that nobody has', ['class: app, roles: [Train]', 'class: robot, roles: [Train]']],
     ['a maxLifetime in words', ['maxLifetime: 90m', 'maxLifetime: long']],
     ['a name that is no name', ['  runner:', '  run_ner:']],
     ['no issuers', ['issuers:', 'others:']],

@@ -41,6 +41,8 @@ describe('the settings', () => {
       cloud: clouds.public,
       instanceDiscovery: true,
       challengeVerification: true,
+      internalIssuers: false,
+      oidcUrl: undefined,
       brokerIdentityClientId: undefined,
       refreshSchedule: undefined,
       rotateSchedule: undefined,
@@ -50,6 +52,7 @@ describe('the settings', () => {
       rotationLookSeconds: 300,
       proofSpreadSeconds: 60,
       proofCount: 3,
+      callerRequestsPerMinute: 6000,
     });
   });
 
@@ -99,6 +102,11 @@ describe('the settings', () => {
     });
   });
 
+  it('take the policy from a blob, by its URL', () => {
+    const POLICY = 'https://account.blob.core.windows.net/policy/broker.yaml';
+    expect(settingsOf({ ...least, POLICY })).toMatchObject({ policy: POLICY });
+  });
+
   it('count as absent when they are empty', () => {
     expect(settingsOf({ ...least, BROKER_ROLE: '', AZURE_CLOUD: '', ENTRA_URL: '', REFRESH_SCHEDULE: '' })).toEqual(
       settingsOf(least),
@@ -117,7 +125,18 @@ describe('the settings', () => {
     ['PUBLIC_URL', 'broker', 'must be the URL at which callers reach the broker'],
     ['PUBLIC_URL', 'ftp://broker.example.com', 'must be the URL at which callers reach the broker'],
     ['PUBLIC_URL', 'http://broker.example.com', 'must be an https URL'],
-    ['POLICY', 'https://account.blob.example.com/broker.yaml', 'must be a path: a policy in a blob cannot be read yet'],
+    ...[
+      'http://account.blob.example.com/policy/broker.yaml',
+      'https://account.blob.example.com',
+      'https://account.blob.example.com/policy/broker.yaml?sv=2023&sig=made-up',
+      'https://user@account.blob.example.com/policy/broker.yaml',
+      'file:///broker.yaml',
+    ].map((url) => [
+      'POLICY',
+      url,
+      'must be a path, or the https URL of a blob without a query: the broker signs in to read it',
+    ]),
+    ['CALLER_REQUESTS_PER_MINUTE', '0', 'must be from 1 to 10000000'],
     ['KEY_VAULT_URL', 'vault', 'must be an https URL'],
     ['TOKEN_STORE_URL', 'tokens', 'must be an https URL'],
     ['AUDIT_STORE_URLS', ' ', 'must name one or two https URLs'],
@@ -223,11 +242,13 @@ describe('a known cloud', () => {
 
   it.each(['public', 'china', 'usgovernment'])('%s refuses every setting that is for custom alone', (name) => {
     const { ENTRA_URL, ARM_URL, GRAPH_URL } = custom;
+    const OIDC_URL = 'https://localhost:7081/workload';
     const off = { ENTRA_INSTANCE_DISCOVERY: 'off', KEY_VAULT_CHALLENGE_VERIFICATION: 'off' };
-    expect(problemsOf({ ...least, AZURE_CLOUD: name, ENTRA_URL, ARM_URL, GRAPH_URL, ...off })).toEqual([
+    expect(problemsOf({ ...least, AZURE_CLOUD: name, ENTRA_URL, ARM_URL, GRAPH_URL, OIDC_URL, ...off })).toEqual([
       'ENTRA_URL: is read only where AZURE_CLOUD is custom; remove it',
       'ARM_URL: is read only where AZURE_CLOUD is custom; remove it',
       'GRAPH_URL: is read only where AZURE_CLOUD is custom; remove it',
+      'OIDC_URL: is read only where AZURE_CLOUD is custom; remove it',
       'ENTRA_INSTANCE_DISCOVERY: may be off only where AZURE_CLOUD is custom',
       'KEY_VAULT_CHALLENGE_VERIFICATION: may be off only where AZURE_CLOUD is custom',
     ]);
@@ -264,11 +285,23 @@ describe('a custom cloud', () => {
     ).toMatchObject({ instanceDiscovery: false, challengeVerification: false });
   });
 
+  it('alone may have issuers on this machine, and move where the documents of issuers are fetched', () => {
+    expect(settingsOf(custom)).toMatchObject({ internalIssuers: true, oidcUrl: undefined });
+    const moved = settingsOf({ ...custom, OIDC_URL: 'https://localhost:7081/workload/' });
+    expect(moved).toMatchObject({ internalIssuers: true, oidcUrl: 'https://localhost:7081/workload' });
+    for (const cloud of ['public', 'china', 'usgovernment']) {
+      expect(settingsOf({ ...least, AZURE_CLOUD: cloud })).toMatchObject({
+        internalIssuers: false,
+        oidcUrl: undefined,
+      });
+    }
+  });
+
   it('may have a PUBLIC_URL without TLS, for the laptop', () => {
     expect(settingsOf({ ...custom, PUBLIC_URL: 'http://localhost:7071' }).publicUrl).toBe('http://localhost:7071');
   });
 
-  it.each(['ENTRA_URL', 'ARM_URL', 'GRAPH_URL', 'KEY_VAULT_URL', 'TOKEN_STORE_URL', 'AUDIT_STORE_URLS'])(
+  it.each(['ENTRA_URL', 'ARM_URL', 'GRAPH_URL', 'OIDC_URL', 'KEY_VAULT_URL', 'TOKEN_STORE_URL', 'AUDIT_STORE_URLS'])(
     'weakens no TLS: %s must be https there too',
     (name) => {
       expect(problemsOf({ ...custom, [name]: 'http://localhost:7081' })).toEqual([`${name}: must be an https URL`]);

@@ -110,6 +110,9 @@ describe('POST /callers', () => {
     ['another version', { version: '3.0' }, 'version'],
     ['scp for an app', { class: 'app', scp: 'x' }, 'scp'],
     ['an id that is no GUID', { oid: 'me' }, 'oid'],
+    ['a subject without class workload', { subject: 'me' }, 'class "workload"'],
+    ['an object id for a workload', { class: 'workload', oid: TENANT_ID }, 'oid'],
+    ['a version for a workload', { class: 'workload', version: '2.0' }, 'version'],
   ])('refuses %s in a sentence that names it', async (_case, body, word) => {
     const response = await sandbox.control('POST', '/callers', body);
     expect(response.status).toBe(400);
@@ -355,6 +358,7 @@ describe('settings of the sandbox', () => {
       accessTokenSeconds: 3600,
       propagationSeconds: 5,
       proofSpreadSeconds: 6,
+      policyBlob: false,
       refreshSchedule: '*/5 * * * * *',
       rotateSchedule: '*/2 * * * * *',
     });

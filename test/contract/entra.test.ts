@@ -7,7 +7,15 @@ import { text } from 'node:stream/consumers';
 import { ClientSecretCredential } from '@azure/identity';
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, importPKCS8, jwtVerify, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BROKER_API, BROKER_IDENTITY, READER_IDENTITY, TENANT_ID, TRAINER } from '../../sandbox/seed.ts';
+import {
+  BROKER_API,
+  BROKER_IDENTITY,
+  DEPLOYER,
+  FEDERATION_IDENTITY,
+  READER_IDENTITY,
+  TENANT_ID,
+  TRAINER,
+} from '../../sandbox/seed.ts';
 import { startTestSandbox, type TestSandbox } from '../support/sandbox.ts';
 
 const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -340,6 +348,119 @@ describe('client credentials by federated assertion', () => {
     const all = { iss: issuer, sub: BROKER_IDENTITY.oid, aud: 'api://AzureADTokenExchange', exp, ...claims };
     return new SignJWT(all).setProtectedHeader({ alg: 'RS256', kid: keys[0].kid }).sign(key);
   }
+});
+
+describe('on behalf of a user', () => {
+  const scope = 'https://ml.azure.com/.default openid profile offline_access';
+
+  const onBehalfOf = async (assertion: string, change: Record<string, string> = {}) => ({
+    ...{ grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', requested_token_use: 'on_behalf_of' },
+    ...{ client_id: BROKER_API.appId, client_assertion_type: assertionType, scope, assertion },
+    client_assertion: await sandbox.identityToken('api://AzureADTokenExchange', FEDERATION_IDENTITY.clientId),
+    ...change,
+  });
+  const userToken = (caller: Record<string, unknown> = {}) => sandbox.callerToken({ class: 'user', ...caller });
+
+  it.each(['1.0', '2.0'])('gives a token of that user’s own access, from the user’s v%s token', async (version) => {
+    const oid = crypto.randomUUID();
+    const { status, body } = await askToken(await onBehalfOf(await userToken({ version, oid })));
+    expect(status).toBe(200);
+    expect(body).toEqual({
+      ...{ token_type: 'Bearer', expires_in: 600, ext_expires_in: 600, access_token: expect.any(String) },
+      scope: 'https://ml.azure.com/user_impersonation https://ml.azure.com/.default',
+      ...{ refresh_token: expect.any(String), id_token: expect.any(String), client_info: expect.any(String) },
+    });
+    const claims = decodeJwt(body.access_token);
+    expect(claims).toMatchObject({
+      ...{ aud: 'https://ml.azure.com', appid: BROKER_API.appId, appidacr: '2', oid, tid: TENANT_ID },
+      scp: 'user_impersonation',
+    });
+    expect(claims).not.toHaveProperty('idtyp');
+    expect(claims.sub).not.toBe(oid);
+    expect(JSON.parse(Buffer.from(body.client_info, 'base64url').toString())).toEqual({ uid: oid, utid: TENANT_ID });
+  });
+
+  it.each([
+    ['an expired token', () => userToken({ lifetimeSeconds: -60 }), 500133],
+    ['a changed token', async () => `${(await userToken()).slice(0, -8)}AAAAAAAA`, 50013],
+    ['no JWT at all', async () => 'no-token', 50013],
+    ['a token for another application', () => userToken({ claims: { aud: TRAINER.appId } }), 500131],
+    ['a token of another tenant', () => userToken({ tenant: '22222222-2222-4222-8222-222222222222' }), 50013],
+    ['an app’s token', () => sandbox.callerToken(), 7000114],
+  ])('refuses %s', async (_what, makeAssertion, code) => {
+    const form = await onBehalfOf(await makeAssertion());
+    expect(await refusalOf(form)).toEqual([400, 'invalid_grant', [code]]);
+  });
+
+  it('refuses an API that nobody consented to, and says so in the suberror', async () => {
+    const { status, body } = await askToken(
+      await onBehalfOf(await userToken(), { scope: 'https://graph.microsoft.com/.default openid' }),
+    );
+    expect([status, body.error, body.suberror, body.error_codes]).toEqual([
+      ...[400, 'invalid_grant', 'consent_required'],
+      [65001],
+    ]);
+  });
+
+  it('refuses an application that does not prove itself, before it looks at the user’s token', async () => {
+    const form = await onBehalfOf('no-token', { client_assertion: '' });
+    expect(await refusalOf(form)).toEqual([401, 'invalid_client', [7000216]]);
+    const reader = await sandbox.identityToken('api://AzureADTokenExchange', READER_IDENTITY.clientId);
+    const other = await onBehalfOf('no-token', { client_assertion: reader });
+    expect(await refusalOf(other)).toEqual([401, 'invalid_client', [700213]]);
+  });
+
+  it.each([
+    ['without its mark', { requested_token_use: '' }, [400, 'unsupported_grant_type', [70003]]],
+    ['without the user’s token', { assertion: '' }, [400, 'invalid_request', [900144]]],
+    ['with nothing but OpenID scopes', { scope: 'openid profile' }, [400, 'invalid_request', [900144]]],
+    [
+      'for two resources',
+      { scope: 'https://ml.azure.com/.default https://management.azure.com/.default' },
+      [400, 'invalid_scope', [70011]],
+    ],
+  ])('refuses a request %s', async (_what, change, expected) => {
+    expect(await refusalOf(await onBehalfOf(await userToken(), change))).toEqual(expected);
+  });
+
+  it('is not known at the v1 endpoint', async () => {
+    const form = await onBehalfOf(await userToken(), { resource: 'https://ml.azure.com' });
+    expect(await refusalOf(form, 'oauth2/token')).toEqual([400, 'unsupported_grant_type', [70003]]);
+  });
+
+  it('never repeats the user’s token in its answer', async () => {
+    const assertion = await userToken({ lifetimeSeconds: -60 });
+    const { body } = await askToken(await onBehalfOf(assertion));
+    expect(JSON.stringify(body)).not.toContain(assertion.split('.')[1]);
+  });
+
+  it.each([50076, 50079, 53003])('wants a step-up, with its claims, while a fault plans it: %d', async (code) => {
+    await sandbox.control('POST', '/faults', {
+      service: 'entra',
+      match: '^POST',
+      status: 400,
+      code: String(code),
+      times: 1,
+    });
+    const { body } = await askToken(await onBehalfOf(await userToken()));
+    expect(body.error_codes).toEqual([code]);
+    expect(JSON.parse(body.claims)).toMatchObject({ access_token: expect.any(Object) });
+  });
+});
+
+describe('the application without a secret', () => {
+  it('is seeded with its trust in the identity federation, known from the start', async () => {
+    const { applications } = await jsonOf(await sandbox.control('GET', '/state'));
+    const named = (name: string) => applications.find((one: { displayName: string }) => one.displayName === name);
+    const trust = {
+      name: 'broker',
+      issuer: `https://login.microsoftonline.com/${TENANT_ID}/v2.0`,
+      subject: FEDERATION_IDENTITY.oid,
+      audiences: ['api://AzureADTokenExchange'],
+    };
+    expect(named('deployer')).toMatchObject({ appId: DEPLOYER.appId, passwords: [], federatedCredentials: [trust] });
+    expect(named('aml-token-broker-api')).toMatchObject({ passwords: [], federatedCredentials: [trust] });
+  });
 });
 
 describe('with the Azure SDK', () => {

@@ -207,7 +207,7 @@ describe('while Azure is out of reach', () => {
   });
 
   it('readiness is 503 without published keys, and callers get upstream_unavailable', async () => {
-    await broker.fault({ service: 'entra', match: 'keys', status: 503 });
+    await broker.fault({ service: 'entra', match: 'keys|workload', status: 503 });
     const other = await broker.anotherInstance();
     try {
       expect(await other.get('/health/ready')).toMatchObject({ status: 503, body: { status: 'unavailable' } });

@@ -5,6 +5,7 @@ import { sandboxPolicy, startTestBroker, type TestBroker } from '../support/brok
 
 const BRIEF = 'aaaaaaaa-0000-4000-8000-000000000001';
 const DENIED = 'aaaaaaaa-0000-4000-8000-000000000002';
+const PLAIN = 'aaaaaaaa-0000-4000-8000-000000000004';
 const SUSPENDED = 'aaaaaaaa-0000-4000-8000-000000000003';
 
 const more = `
@@ -16,6 +17,11 @@ const more = `
   denied:
     caller: { issuer: contoso, class: app, oid: ${DENIED} }
     allow: [ { workspace: prod, audience: aml, identity: trainer }, { endpointToken: prod/fraud-* }, { endpointKey: prod/fraud-* } ]
+    maxLifetime: 25h
+  # Endpoints' own tokens only: no identity for those in aad_token mode.
+  plain:
+    caller: { issuer: contoso, class: app, oid: ${PLAIN} }
+    allow: [ { endpointToken: prod/fraud-* } ]
     maxLifetime: 25h
   suspended:
     caller: { issuer: contoso, class: app, oid: ${SUSPENDED} }
@@ -178,10 +184,39 @@ describe('POST /workspaces/{workspace}/endpoints/{endpoint}/token', () => {
     expect(answer.body.detail).toContain('/key');
   });
 
-  it('→ 409 wrong_auth_mode for an endpoint in aad_token mode, saying "not yet"', async () => {
+  it('→ 200 with an Entra token of the entry’s identity in aad_token mode, which scores there, in the same shape (P3)', async () => {
     const answer = await broker.post('/workspaces/prod/endpoints/fraud-aad/token', { token });
+    expect(answer.status).toBe(200);
+    expect(answer.body).toEqual({
+      accessToken: expect.any(String),
+      tokenType: 'Bearer',
+      expiresOn: expect.stringMatching(/Z$/),
+      refreshBy: expect.stringMatching(/Z$/),
+      scoringUri: expect.stringMatching(/\/fraud-aad\/score$/),
+      authMode: 'aad_token',
+      stale: false,
+    });
+    const [, payload = ''] = String(answer.body.accessToken).split('.');
+    expect(JSON.parse(Buffer.from(payload, 'base64url').toString())).toMatchObject({
+      aud: 'https://ml.azure.com',
+      appid: 'c0000000-0000-4000-8000-000000000003',
+    });
+    const score = (uri: unknown) =>
+      fetch(String(uri), {
+        method: 'POST',
+        headers: { Authorization: `Bearer ${answer.body.accessToken}`, 'Content-Type': 'application/json' },
+        body: '{"data":[[1,2,3]]}',
+      });
+    expect((await score(answer.body.scoringUri)).status).toBe(200);
+    // It opens endpoints of this mode that the identity may score at, and no other.
+    expect((await score(String(answer.body.scoringUri).replace('fraud-aad', 'fraud-aml'))).status).toBe(401);
+  });
+
+  it('→ 409 wrong_auth_mode for an endpoint in aad_token mode where no grant names an identity, with what to add', async () => {
+    const plain = await broker.sandbox.callerToken({ oid: PLAIN });
+    const answer = await broker.post('/workspaces/prod/endpoints/fraud-aad/token', { token: plain });
     expectProblem(answer, 409, 'wrong_auth_mode');
-    expect(answer.body.detail).toContain('not yet');
+    expect(answer.body).toMatchObject({ authMode: 'aad_token', detail: expect.stringContaining('identity:') });
   });
 
   it('→ 409 insufficient_lifetime, with the seconds available', async () => {
@@ -229,8 +264,6 @@ describe('POST /workspaces/{workspace}/endpoints/{endpoint}/key', () => {
       expectProblem(answer, 409, 'wrong_auth_mode');
       expect(answer.body.detail).toContain('/token');
     }
-    const aad = await broker.post('/workspaces/prod/endpoints/fraud-aad/key', { token });
-    expect(aad.body.detail).toContain('not yet');
   });
 
   it('→ 400 invalid_request for any field in the body', async () => {
@@ -326,7 +359,7 @@ describe('GET /workspaces', () => {
           name: 'prod',
           audiences: ['aml', 'arm'],
           endpoints: [
-            { name: 'fraud-aad', token: false, key: false },
+            { name: 'fraud-aad', token: true, key: false },
             { name: 'fraud-aml', token: true, key: false },
             { name: 'fraud-scorer', token: false, key: true },
             { name: 'fraud-turns', token: false, key: true },
@@ -381,6 +414,7 @@ describe('GET /health/ready', () => {
     expect(answer.body).toEqual({
       status: 'ok',
       parts: {
+        policy: 'ok',
         callerKeys: 'ok',
         auditStore: 'ok',
         tokenStore: 'ok',

@@ -1,5 +1,6 @@
 import { TableClient, TableServiceClient } from '@azure/data-tables';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { FEDERATION_IDENTITY } from '../../sandbox/seed.ts';
 import { startTestBroker, type TestBroker } from '../support/broker.ts';
 
 let broker: TestBroker;
@@ -25,10 +26,31 @@ it('P2: no token, secret, key or assertion reaches a log, an error or a table in
   const secrets = new Map<string, string>([['caller token', token]]);
   const keep = (name: string, value: unknown) => secrets.set(name, String(value));
 
+  const exchange = (more: Record<string, string> = {}) =>
+    broker.post('/oauth2/token', {
+      headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({
+        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+        subject_token: token,
+        subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+        resource: 'https://localhost/workspaces/prod/endpoints/fraud-aml',
+        ...more,
+      }).toString(),
+    });
+
+  keep('exchanged token', (await exchange()).body.access_token);
+  keep('client secret', 'a-client-secret-that-a-client-sent');
   keep('endpoint token', (await post('/workspaces/prod/endpoints/fraud-aml/token')).body.accessToken);
   keep('endpoint key', (await post('/workspaces/prod/endpoints/fraud-scorer/key')).body.key);
   keep('service principal token', (await post('/workspaces/prod/token')).body.accessToken);
   keep('managed identity token', (await post('/workspaces/dev/token')).body.accessToken);
+  const person = await broker.sandbox.callerToken({ class: 'user' });
+  keep('user’s own token', person);
+  keep('token in the user’s name', (await broker.post('/workspaces/prod/token', { token: person })).body.accessToken);
+  const deploys = await broker.sandbox.callerToken({ oid: crypto.randomUUID(), roles: ['Deploy'] });
+  keep('federated token', (await broker.post('/workspaces/prod/token', { token: deploys })).body.accessToken);
+  const { clientId } = FEDERATION_IDENTITY;
+  keep('client assertion', await broker.sandbox.identityToken('api://AzureADTokenExchange', clientId));
   const vaultToken = await broker.sandbox.identityToken('https://vault.azure.net');
   for (const name of ['trainer-password', 'token-cache-key']) {
     const secret: unknown = await (
@@ -48,6 +70,11 @@ it('P2: no token, secret, key or assertion reaches a log, an error or a table in
     await broker.post('/workspaces/prod/token', { token: `${token}x` }),
     await broker.post(`/workspaces/prod/token?access_token=${token}`, { token }),
     await broker.post('/workspaces/prod/token', { token, body: `{"token":"${token}"}` }),
+    await exchange({ client_secret: 'a-client-secret-that-a-client-sent' }),
+    await exchange({ actor_token: token }),
+    await exchange({ subject_token: `${token}x` }),
+    await exchange({ resource: token }),
+    await exchange({ [token]: token, scope: token }),
   ];
   for (const service of ['arm', 'keyVault', 'entra', 'managedIdentity', 'tables', 'audit']) {
     await broker.fault({ service, status: 500 });
@@ -55,6 +82,8 @@ it('P2: no token, secret, key or assertion reaches a log, an error or a table in
     answers.push(
       await fresh.post('/workspaces/prod/endpoints/fraud-aml/token', { token }),
       await fresh.post('/workspaces/prod/token', { token }),
+      await fresh.post('/workspaces/prod/token', { token: person }),
+      await fresh.post('/workspaces/prod/token', { token: deploys }),
     );
     answers.push(await post('/workspaces/prod/endpoints/fraud-scorer/key'));
     await broker.clearFaults();
@@ -64,7 +93,7 @@ it('P2: no token, secret, key or assertion reaches a log, an error or a table in
   await broker.fire('refreshEndpointTokens');
 
   for (const [index, { body }] of answers.entries()) {
-    for (const credential of [body.accessToken, body.key])
+    for (const credential of [body.accessToken, body.access_token, body.key])
       if (credential !== undefined) keep(`answer ${index}`, credential);
   }
 

@@ -47,13 +47,13 @@ describe('POST /workspaces/{workspace}/endpoints/{endpoint}/token', () => {
     });
   });
 
-  it('409 wrong_auth_mode with "not yet" for an endpoint in aad_token mode', async () => {
+  it('409 wrong_auth_mode for an endpoint in aad_token mode where no grant names an identity, with what to add', async () => {
     const answer = await invoke(setUp().endpointToken, aPost({ ...path, endpoint: 'fraud-aad' }));
     expect(answer.status).toBe(409);
     expect(answer.body).toMatchObject({
       code: 'wrong_auth_mode',
       authMode: 'aad_token',
-      detail: expect.stringContaining('not yet'),
+      detail: expect.stringContaining('add identity:'),
     });
   });
 

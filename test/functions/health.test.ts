@@ -7,6 +7,7 @@ import { invoke } from './invoke.ts';
 
 const get = { method: 'GET' };
 const allOk = {
+  policy: 'ok',
   callerKeys: 'ok',
   auditStore: 'ok',
   tokenStore: 'ok',
@@ -24,6 +25,7 @@ function readyWithout(...failing: Part[]) {
   const health = createHealth({
     clock: createMovableClock().clock,
     probes: {
+      policy: probe('policy'),
       callerKeys: probe('callerKeys'),
       auditStore: probe('auditStore'),
       tokenStore: probe('tokenStore'),
@@ -56,7 +58,7 @@ describe('GET /health/ready', () => {
     expect(answer.headers.get('cache-control')).toBe('no-store');
   });
 
-  it.each<Part>(['tokenStore', 'tokenCacheKey', 'keyVault', 'identities', 'machineLearning'])(
+  it.each<Part>(['policy', 'tokenStore', 'tokenCacheKey', 'keyVault', 'identities', 'machineLearning'])(
     '200 degraded without %s',
     async (part) => {
       const answer = await readyWithout(part);

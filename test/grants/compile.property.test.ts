@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Caller } from '../../src/callers/caller.ts';
 import type { Allowed, Grant, Matcher } from '../../src/config/policy-schema.ts';
 import { compileGrants } from '../../src/grants/compile.ts';
-import { callerWith } from './callers.ts';
+import { callerWith, workloadWith } from './callers.ts';
 import { naiveDecide, naiveMatches, type Wanted } from './naive-decide.ts';
 
 /** Few values of everything, so that random policies, callers and targets often meet. */
@@ -16,24 +16,27 @@ const maybe = <T>(name: string, value: fc.Arbitrary<T>) =>
   );
 
 const callerClass = one<('user' | 'app')[]>('user', 'app', 'app', 'app');
+const matcherClass = one<Matcher['class'][]>('user', 'app', 'app', 'workload', 'workload');
 const issuer = one('contoso', 'contoso', 'contoso', 'fabrikam');
 const roles = fc.subarray(['Train', 'Score', 'Operator']);
-const claims = fc.dictionary(one('a', 'b', 'constructor'), one<(string | number | boolean)[]>('x', 'y', 1, '1', true), {
-  maxKeys: 2,
-});
+const claimsOf = (...values: (string | number | boolean)[]) =>
+  fc.dictionary(one('a', 'b', 'constructor'), one(...values), { maxKeys: 2 });
+const claims = claimsOf('x', 'y', 'xx', 1, '1', true);
+/** Patterns mean something for workloads only. */
+const demandedClaims = claimsOf('x', 'y', 'x*', '*', '*y', 1, '1', true);
 
 const matcher: fc.Arbitrary<Matcher> = fc
   .tuple(
-    fc.record({ issuer, class: callerClass }),
+    fc.record({ issuer, class: matcherClass }),
     maybe('oid', one(...ids)),
-    maybe('subject', one(...ids)),
+    maybe('subject', one(...ids, 'id-*', '*', 'id*1')),
     maybe('appId', one(...ids)),
     maybe('roles', roles),
-    maybe('claims', claims),
+    maybe('claims', demandedClaims),
   )
   .map(([must, ...more]) => Object.assign({}, must, ...more));
 
-const caller: fc.Arbitrary<Caller> = fc
+const entraCaller = fc
   .record({
     issuer,
     class: callerClass,
@@ -44,6 +47,8 @@ const caller: fc.Arbitrary<Caller> = fc
     claims,
   })
   .map(callerWith);
+const workloadCaller = fc.record({ issuer, subject: one(...ids), claims }).map(workloadWith);
+const caller: fc.Arbitrary<Caller> = fc.oneof(entraCaller, workloadCaller);
 
 const workspace = one('prod', 'dev');
 const pattern = fc
@@ -133,7 +138,7 @@ describe('compileGrants, on random policies, callers and targets', () => {
 
   it('P1: never lets appId match a user', () => {
     fc.assert(
-      fc.property(grant, caller, target, one(...ids), (given, who, wanted, appId) => {
+      fc.property(grant, entraCaller, target, one(...ids), (given, who, wanted, appId) => {
         const named = { ...given, caller: { ...given.caller, appId } };
         const decision = compileGrants({ grants: { named }, deny: [] }).decide({ ...who, class: 'user' }, wanted);
         expect(decision).toMatchObject({ allowed: false });

@@ -15,18 +15,25 @@ export interface NaivePolicy {
   deny: readonly Matcher[];
 }
 
+/** For workloads only, * in a text stands for any characters. */
+function naiveFits(demanded: unknown, held: unknown, caller: Caller): boolean {
+  if (caller.class !== 'workload' || typeof demanded !== 'string' || typeof held !== 'string') return demanded === held;
+  const escaped = demanded.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\/]/g, '\\$&'));
+  return new RegExp(`^${escaped.join('[^]*')}$`).test(held);
+}
+
 export function naiveMatches(matcher: Matcher, caller: Caller): boolean {
   const fits = [
     matcher.issuer === caller.issuer,
     matcher.class === caller.class,
     matcher.oid === undefined || matcher.oid === caller.objectId,
-    matcher.subject === undefined || matcher.subject === caller.subject,
+    matcher.subject === undefined || naiveFits(matcher.subject, caller.subject, caller),
     matcher.appId === undefined || (caller.class === 'app' && matcher.appId === caller.appId),
     (matcher.roles ?? []).filter((role) => !caller.roles.includes(role)).length === 0,
   ];
   const held = new Map(Object.entries(caller.claims));
   for (const [name, value] of Object.entries(matcher.claims ?? {}))
-    fits.push(held.has(name) && held.get(name) === value);
+    fits.push(held.has(name) && naiveFits(value, held.get(name), caller));
   return !fits.includes(false);
 }
 

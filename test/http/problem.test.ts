@@ -42,6 +42,26 @@ describe('toProblem', () => {
     expect(challenge('not_granted')).not.toHaveProperty('WWW-Authenticate');
   });
 
+  it('P7: carries the claims of a step-up as RFC 6750 and Microsoft’s claims challenge say: insufficient_claims, in base64', () => {
+    const claims = '{"access_token":{"acrs":{"essential":true,"value":"c1–ü"}}}';
+    const { headers, body } = toProblem(new BrokerError('step_up_required', { claims }), 'id-1');
+    const challenge = new Headers(Object.entries({ ...headers }).map(([name, value]) => [name, String(value)])).get(
+      'www-authenticate',
+    );
+    const [, encoded = ''] =
+      challenge?.match(
+        /^Bearer realm="aml-token-broker", error="insufficient_claims", claims="([A-Za-z0-9+/]+={0,2})"$/,
+      ) ?? [];
+    expect(Buffer.from(encoded, 'base64').toString()).toBe(claims);
+    expect(JSON.parse(String(body))).toMatchObject({ status: 401, code: 'step_up_required' });
+  });
+
+  it('P7: claims go with a step-up alone', () => {
+    expect(toProblem(new BrokerError('invalid_token', { claims: '{}' }), 'id-1').headers).toMatchObject({
+      'WWW-Authenticate': expect.stringContaining('error="invalid_token"'),
+    });
+  });
+
   it.each([
     [7, '7'],
     [0.2, '1'],

@@ -8,9 +8,11 @@ import {
   READER_IDENTITY,
   TRAINER,
 } from '../../sandbox/seed.ts';
+import { createClientAssertions } from '../../src/azure/client-assertions.ts';
 import { createObtainToken, managedIdentityCredential } from '../../src/azure/credentials.ts';
 import { createReadSecret } from '../../src/azure/key-vault.ts';
 import { secondsBetween } from '../../src/clock.ts';
+import { clouds } from '../../src/config/clouds.ts';
 import type { Identity } from '../../src/config/policy-schema.ts';
 import { toBrokerError } from '../../src/errors.ts';
 import { nameError } from '../../src/log.ts';
@@ -50,7 +52,8 @@ const servicePrincipal = (changes: Partial<NonNullable<Identity['servicePrincipa
 function obtainFor(identities: Record<string, Identity>, authorityHost = azure.endpoints.entra) {
   const credential = managedIdentityCredential(undefined);
   const readSecret = createReadSecret({ url: azure.endpoints.keyVault, credential, challengeVerification: false });
-  return createObtainToken({ identities, authorityHost, instanceDiscovery: false, readSecret });
+  const getClientAssertion = createClientAssertions(clouds.public.exchangeAudience);
+  return createObtainToken({ identities, authorityHost, instanceDiscovery: false, readSecret, getClientAssertion });
 }
 
 const obtainTrainer = () => {

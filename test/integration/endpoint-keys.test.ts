@@ -38,7 +38,10 @@ function createWorld(sleep = async (seconds: number) => azure.advance(seconds)) 
   };
   const readSecret = () => Promise.reject(new Error('no identity here has a secret'));
   const authorityHost = azure.endpoints.entra;
-  const obtain = createObtainToken({ identities, authorityHost, instanceDiscovery: false, readSecret });
+  const obtain = createObtainToken({
+    ...{ identities, authorityHost, instanceDiscovery: false, readSecret },
+    getClientAssertion: () => Promise.reject(new Error('no identity here is federated')),
+  });
   const getAppToken = createAppTokens({ identities: ['reader'], obtain, clock, log });
   const machineLearning = createMachineLearning({
     armEndpoint: azure.endpoints.arm,

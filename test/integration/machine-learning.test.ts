@@ -61,7 +61,10 @@ function machineLearning({
   };
   const readSecret = () => Promise.reject(new Error('no identity here has a secret'));
   const authorityHost = azure.endpoints.entra;
-  const obtain = createObtainToken({ identities, authorityHost, instanceDiscovery: false, readSecret });
+  const obtain = createObtainToken({
+    ...{ identities, authorityHost, instanceDiscovery: false, readSecret },
+    getClientAssertion: () => Promise.reject(new Error('no identity here is federated')),
+  });
   const { log } = createLogSpy();
   const getAppToken = createAppTokens({ identities: Object.keys(identities), obtain, clock: azure.now, log });
   const credentialOf = (identity: string) => asTokenCredential(getAppToken, identity);
@@ -70,13 +73,13 @@ function machineLearning({
 }
 
 /** What a platform team does: makes an endpoint in the workspace dev. */
-async function putEndpoint(name: string): Promise<void> {
+async function putEndpoint(name: string, properties: object = {}): Promise<void> {
   const token = await azure.identityToken(arm, DEV_RUNNER_IDENTITY.clientId);
   const url = `${azure.endpoints.arm}${endpointId(dev, name)}?api-version=2022-10-01`;
   const answer = await fetch(url, {
     method: 'PUT',
     headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
-    body: JSON.stringify({ location: 'westeurope', properties: { authMode: 'AMLToken' } }),
+    body: JSON.stringify({ location: 'westeurope', properties: { authMode: 'AMLToken', ...properties } }),
   });
   if (!answer.ok) throw new Error(`ARM answered ${answer.status}.`);
 }
@@ -137,6 +140,16 @@ describe('online endpoints of Azure ML', () => {
     );
     azure.advance(35);
     expect(await adapter.getEndpoint(dev, 'being-created')).toMatchObject({ name: 'being-created' });
+  });
+
+  it('tells a Kubernetes endpoint from a managed one, by its cluster', async () => {
+    const adapter = machineLearning();
+    await putEndpoint('on-cluster', { compute: `${arm}/computes/cluster-1` });
+    azure.advance(2);
+    expect(await adapter.getEndpoint(dev, 'on-cluster')).toMatchObject({ kind: 'kubernetes', authMode: 'aml_token' });
+    expect(await adapter.getEndpoint(dev, 'dev-aml')).toMatchObject({ kind: 'managed' });
+    const { accessToken } = await adapter.getToken(dev, 'on-cluster');
+    expect(decodeJwt(accessToken)).toMatchObject({ endpointName: 'on-cluster' });
   });
 
   it('shows another auth mode at the next look', async () => {

@@ -154,7 +154,7 @@ describe('renewal', () => {
     time.advance(1800);
     entra.fault = upstream('unavailable', { service: 'entra' });
     const served = await appToken('trainer', AML);
-    expect(served).toEqual({ ...first, refreshBy: time.in(30) });
+    expect(served).toEqual({ ...first, refreshBy: time.in(30), stale: true });
     expect(lines.join('\n')).toContain('app_token_not_renewed');
     time.advance(29.999);
     expect((await appToken('trainer', AML)).accessToken).toBe(first.accessToken);
@@ -190,7 +190,7 @@ describe('renewal', () => {
     const first = await appToken('trainer', AML);
     time.advance(3560);
     entra.fault = upstream('unavailable', { service: 'entra' });
-    expect(await appToken('trainer', AML)).toEqual({ ...first, refreshBy: time.in(10) });
+    expect(await appToken('trainer', AML)).toEqual({ ...first, refreshBy: time.in(10), stale: true });
     time.advance(9.999);
     expect(await appToken('trainer', AML)).toMatchObject({ accessToken: first.accessToken });
     time.advance(0.001);

@@ -38,7 +38,7 @@ describe('an endpoint token', () => {
 
   it.each([
     ['key', 'fraud-scorer', /\/key route/],
-    ['aad_token', 'fraud-aad', /not yet/],
+    ['aad_token', 'fraud-aad', /add identity:/],
   ])('is wrong_auth_mode for an endpoint in %s mode, with what to do', async (authMode, endpoint, detail) => {
     const broker = createMemoryBroker();
     const error = await rejectionOf(broker.issueEndpointToken({ ...request, target: tokenTarget(endpoint) }));

@@ -124,9 +124,15 @@ describe('the life of what is handed out', () => {
     expect(audit.records).toHaveLength(1);
   });
 
-  it('does not take a slow record for a caller’s too large minRemaining', async () => {
+  it('never answers with less than minRemaining, however long the record took', async () => {
     const { issue, time, audit } = setUp();
-    audit.before = async () => time.advance(30);
-    expect(await issue(aRequest({ minRemainingSeconds: 600 }), living(time.in(610)))).toBe('released');
+    audit.before = async () => time.advance(5);
+    const living610 = living(time.in(610));
+    expect(await issue(aRequest({ minRemainingSeconds: 605 }), living610)).toBe('released');
+    await expect(issue(aRequest({ minRemainingSeconds: 604 }), living610)).rejects.toMatchObject({
+      code: 'insufficient_lifetime',
+      members: { secondsAvailable: 600 },
+    });
+    expect(audit.records.map(({ decision }) => decision)).toEqual(['issued', 'issued', 'refused']);
   });
 });

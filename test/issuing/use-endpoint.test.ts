@@ -7,7 +7,7 @@ import { rejectionOf } from '../support/ports.ts';
 
 const prod = aFetchedWorkspace();
 const fraud = anEndpoint();
-const elsewhere = { key: 'Ask the /key route.', aad_token: 'Not served.' };
+const elsewhere = { key: 'Ask the /key route.', aad_token: 'Ask the /token route.' };
 
 /** What the first look and the look afterwards find; a look that throws stands for Azure ML that cannot be asked. */
 function setUp({ first, now }: { first?: Endpoint | undefined; now?: () => Promise<Endpoint | undefined> }) {
@@ -23,7 +23,7 @@ function setUp({ first, now }: { first?: Endpoint | undefined; now?: () => Promi
     useEndpoint({
       workspace,
       endpoint: 'fraud-aml',
-      mode: 'aml_token',
+      serves: ['aml_token'],
       elsewhere,
       async use(from, endpoint) {
         expect(from).toBe(prod);

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, vi } from 'vitest';
 import * as z from 'zod';
@@ -37,11 +37,15 @@ export interface TestBroker extends Instance {
   clearFaults(): Promise<void>;
   /** Upstream calls so far whose `METHOD path` matches. */
   calls(pattern: RegExp): Promise<{ service: string; method: string; path: string; status: number }[]>;
+  /** Changes the policy, wherever it is; undefined removes it. */
+  writePolicy(text: string | undefined): Promise<void>;
 }
 
 export interface TestBrokerOptions {
   /** The policy's text; the sandbox's own by default. */
   policy?: string;
+  /** True: in a blob, not in a file. */
+  policyInBlob?: boolean;
   /** Settings of the sandbox, as `SANDBOX_…` variables. */
   sandbox?: Record<string, string>;
   /** Changes to the broker's settings. */
@@ -73,15 +77,21 @@ function runsByHand(output: string, timer: string): number {
 }
 
 /** One broker process; several may share a sandbox. */
-async function startInstance(sandbox: TestSandbox, policy: string, changes: Record<string, string>): Promise<Instance> {
+async function startInstance(
+  sandbox: TestSandbox,
+  policy: string | undefined,
+  changes: Record<string, string>,
+): Promise<Instance> {
   const settings = {
     ...sandbox.brokerSettings(),
     PUBLIC_URL: 'https://localhost',
     BROKER_ROLE: 'all',
-    POLICY: policy,
+    ...(policy === undefined ? {} : { POLICY: policy }),
     ...changes,
   };
-  const host = await startHost({ appFolder: root, settings, port: 0, tlsPort: 0, tls: sandbox.tls });
+  // A public URL with a port is served there, so that clients which follow the broker's metadata arrive.
+  const tlsPort = Number(new URL(settings.PUBLIC_URL).port);
+  const host = await startHost({ appFolder: root, settings, port: 0, tlsPort, tls: sandbox.tls });
   const authorization = (token: string | undefined): Record<string, string> =>
     token === undefined ? {} : { Authorization: `Bearer ${token}` };
   return {
@@ -111,9 +121,19 @@ async function startInstance(sandbox: TestSandbox, policy: string, changes: Reco
 
 /** Starts a sandbox and the bundled broker in the development host, all on free ports in a temporary folder. */
 export async function startTestBroker(options: TestBrokerOptions = {}): Promise<TestBroker> {
-  const sandbox = await startTestSandbox({ REFRESH_SCHEDULE: NEVER, ROTATE_SCHEDULE: NEVER, ...options.sandbox });
-  const policy = path.join(sandbox.folder, 'broker.yaml');
-  await writeFile(policy, options.policy ?? (await sandboxPolicy()));
+  const sandbox = await startTestSandbox({
+    ...{ REFRESH_SCHEDULE: NEVER, ROTATE_SCHEDULE: NEVER },
+    ...{ SANDBOX_POLICY_BLOB: options.policyInBlob === true ? 'on' : 'off' },
+    ...options.sandbox,
+  });
+  const policy = options.policyInBlob === true ? undefined : path.join(sandbox.folder, 'broker.yaml');
+  const writePolicy = async (text: string | undefined) => {
+    if (policy !== undefined) return text === undefined ? rm(policy) : writeFile(policy, text);
+    const [operation, body] = text === undefined ? ['delete-policy', {}] : ['write-policy', { text }];
+    const answer = await sandbox.control('POST', `/operations/${operation}`, body);
+    if (!answer.ok) throw new Error(`The sandbox refused ${operation}: ${await answer.text()}`);
+  };
+  await writePolicy(options.policy ?? (await sandboxPolicy()));
   const start = (changes: Record<string, string> = {}) =>
     startInstance(sandbox, policy, { ...options.settings, ...changes });
   const first = await start().catch(async (error: unknown) => {
@@ -124,6 +144,7 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
     ...first,
     sandbox,
     anotherInstance: start,
+    writePolicy,
     async fault(fault) {
       const answer = await sandbox.control('POST', '/faults', fault);
       if (!answer.ok) throw new Error(`The sandbox refused the fault: ${await answer.text()}`);

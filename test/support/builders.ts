@@ -1,5 +1,5 @@
 import type { AuditRecord } from '../../src/audit/record.ts';
-import type { Caller } from '../../src/callers/caller.ts';
+import type { EntraCaller } from '../../src/callers/caller.ts';
 import { addSeconds } from '../../src/clock.ts';
 import { type PolicyDocument, policySchema, type Workspace } from '../../src/config/policy-schema.ts';
 import { UpstreamError, type UpstreamErrorOptions, type UpstreamKind } from '../../src/errors.ts';
@@ -12,7 +12,7 @@ export const callerAppId = 'e0000000-0000-4000-8000-000000000001';
 
 const start = new Date('2026-11-22T10:00:00.000Z');
 
-export function aCaller(overrides: Partial<Caller> = {}): Caller {
+export function aCaller(overrides: Partial<EntraCaller> = {}): EntraCaller {
   return {
     issuer: 'contoso',
     class: 'app',
@@ -49,6 +49,7 @@ export function anEndpoint(overrides: Partial<Endpoint> = {}, from: FetchedWorks
   return {
     id: endpointId(from.workspace, name),
     name,
+    kind: 'managed',
     authMode: 'aml_token',
     createdAt: '2026-01-01T00:00:00.000Z',
     scoringUri: `https://${name}.westeurope.inference.ml.azure.com/score`,

@@ -3,9 +3,11 @@ import { createEndpointCatalogue } from '../../src/freshness/endpoint-catalogue.
 import { createEndpointTokens } from '../../src/freshness/endpoint-tokens.ts';
 import type { FetchedWorkspace } from '../../src/freshness/fetched-workspaces.ts';
 import { compileGrants } from '../../src/grants/compile.ts';
+import { createFindByIdentity } from '../../src/grants/find-by-identity.ts';
 import { type AppToken, createAppTokens } from '../../src/issuing/app-tokens.ts';
 import { createIssueEndpointKey } from '../../src/issuing/endpoint-key.ts';
 import { createIssueEndpointToken } from '../../src/issuing/endpoint-token.ts';
+import { createExchange } from '../../src/issuing/exchange.ts';
 import { createIssue } from '../../src/issuing/issue.ts';
 import { createListWorkspaces } from '../../src/issuing/list-workspaces.ts';
 import { createRefuse } from '../../src/issuing/refuse.ts';
@@ -74,6 +76,15 @@ export function createMemoryBroker(policy = aPolicy()) {
   const refuse = createRefuse({ policyHash, writeAudit, clock, log });
   const issue = createIssue({ grants, policyHash, writeAudit, refuse, clock });
   const useEndpoint = createUseEndpoint(workspaces, catalogue);
+  const issueWorkspaceToken = createIssueWorkspaceToken({
+    ...{ issue, appToken, scopes },
+    userToken: () => Promise.reject(new Error('no identity of this policy acts for users')),
+    actsForUsers: () => false,
+  });
+  const issueEndpointToken = createIssueEndpointToken({
+    ...{ issue, grants, useEndpoint, tokens, appToken },
+    amlScope: scopes.aml,
+  });
   return {
     time,
     lines,
@@ -82,8 +93,13 @@ export function createMemoryBroker(policy = aPolicy()) {
     store,
     audit,
     records: () => audit.batches.flat(),
-    issueWorkspaceToken: createIssueWorkspaceToken({ issue, appToken, scopes }),
-    issueEndpointToken: createIssueEndpointToken({ issue, useEndpoint, tokens }),
+    issueWorkspaceToken,
+    issueEndpointToken,
+    oauth: { publicUrl: 'https://broker.example', scopes, armEndpoint: 'https://management.azure.com' },
+    exchange: createExchange({
+      findByIdentity: createFindByIdentity(policy),
+      ...{ issueWorkspaceToken, issueEndpointToken, refuse, clock },
+    }),
     issueEndpointKey: createIssueEndpointKey({ issue, useEndpoint, machineLearning }),
     listWorkspaces: createListWorkspaces({ grants, names: ['prod', 'dev'], workspaces, catalogue, refuse }),
   };
